@@ -190,7 +190,7 @@ def mapping(name: str, value: Any) -> dict[Any, Any]:
     """Return a dict of its own, empty for None."""
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):      # an abstract class takes long to answer
         raise InputTypeError(f"{name} must be a dict, not {shown(value)}")
     return dict(value)
 
@@ -217,7 +217,7 @@ def by_name(name: str, value: Any) -> dict[Any, Any]:
 
 def as_keywords(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return keywords of a call as they are, or by their names as Python reads them, where they were put in as ``**{...}``."""
-    return values if _all_plain(values) else by_name("the call", values)
+    return values if not values or _all_plain(values) else by_name("the call", values)
 
 
 def _all_plain(names: Iterable[Any]) -> bool:

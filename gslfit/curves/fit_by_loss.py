@@ -49,13 +49,14 @@ def fit_by_loss(plan: FitPlan, curve: Curve, options: FitOptions, method: str = 
     start = [plan.values[name] for name in plan.names]
     numbers, counts, status, scale = np.empty((3, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8), np.ones(1)
     how = bounds_of(folded, np.array(start), True)
-    how["correlations"], v = np.empty((1, p, p)), np.empty((1, p))
+    how["correlations"], v = np.empty((p, p)), np.empty((1, p))
     how["start"] = [np.array(each) for each in how["start"]]
+    rows = {name: value[None] if isinstance(value, np.ndarray) else value for name, value in how.items()}
     run_rows(options, folded.program, objective.y[None], x, v=v, chisqr=numbers[0], cost=numbers[1], gradient=numbers[2], nfev=counts[0],
              count=counts[1], status=status, scale=scale, weights=objective.weights, errors=False,
              inputs=[] if inputs is None else [np.array(each) for each in inputs], method=options.method, xtol=options.xtol,
              ftol=options.ftol, gtol=options.gtol, max_nfev=options.max_nfev or default_nfev(plan.names), omit=False,
-             threads=count_threads(options.threads, n*p), **how)
+             threads=count_threads(options.threads, n*p), **rows)
     ended, there, nfev = ENDINGS[status.item()], v[0], counts.item(0)
     if ended in (FitStatus.NOT_POSITIVE, FitStatus.BAD_DATA):
         _refuse(plan, curve, start, inputs)

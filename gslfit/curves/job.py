@@ -18,7 +18,7 @@ from gslfit.curves._batch import FitTransform
 from gslfit.curves.counts import check_factors_of
 from gslfit.data.fits import Fits
 from gslfit.data.inputs import Inputs, inputs
-from gslfit.data.layout import Axis, Layout, layout
+from gslfit.data.layout import Axis, Layout, layout, layout_of_one
 from gslfit.data.lazy import is_lazy, read_batch, read_lazily
 from gslfit.data.numbers import Reading, read
 from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterError
@@ -83,7 +83,7 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
         raise InputError("y has no axis: it must hold the points of a fit")
     several, x = (by_name("x", x), None) if type(x) is not np.ndarray and isinstance(x, Mapping) else ({}, x)
     keywords = as_keywords(keywords)
-    where = Layout(data.array.shape) if whole else layout(data, axis, _variables_before(formula, x, several, keywords, data))
+    where = layout_of_one(data.array.shape) if whole else layout(data, axis, _variables_before(formula, x, several, keywords, data))
     fits = Fits.along(where, data.labels)
     foreign = {name: value for name, value in keywords.items() if name in SYNONYMS} if keywords else {}
     plain = {name: keywords[name] for name in keywords if name not in foreign} if foreign else keywords
@@ -301,10 +301,10 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
            entry: Entry = BATCH, options: FitOptions | None = None) -> Job:
     """Fold the parameters into the formula, and find the start values; by `options` several may be asked for, which are placed."""
     known = _names_known(formula, parameters)
-    unknown = [name for name in given if name not in known]
-    if unknown:
-        raise InputError(f"{unknown[0]!r} is neither a parameter of {formula!r} ({', '.join(known)}) nor one of its independent variables "
-                         f"({', '.join(formula.independent)}){entry.hint(unknown[0], [*known, *formula.independent])}")
+    unknown = None if tuple(given) == known else next((name for name in given if name not in known), None)
+    if unknown is not None:
+        raise InputError(f"{unknown!r} is neither a parameter of {formula!r} ({', '.join(known)}) nor one of its independent variables "
+                         f"({', '.join(formula.independent)}){entry.hint(unknown, [*known, *formula.independent])}")
     starts: dict[str, StartValue] = dict(given)
     for name, value in given.items():
         if not isinstance(value, float) and value.ndim and value.shape != shape:

@@ -24,14 +24,14 @@ from gslfit.data.covariance import whitened
 from gslfit.errors import ExpressionError, FitStatus, InputError, ParameterError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded, fold, refuse_idle
-from gslfit.minimizer._descent import length
 from gslfit.minimizer._uncertainty import covariance
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.propagation import Spread, correlations_of, determined, propagated
 from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.uncertainty import NOTHING_VARIES, combinations, ending, touches
-from gslfit.objective.objective import Objective
+from gslfit.objective._loss import length
+from gslfit.objective.objective import F8, Objective, are_finite
 from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual, too_few_in_words
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
@@ -40,6 +40,7 @@ from gslfit.records import Record
 SMALL = 10_000  # elements of a Jacobian below which one thread does it
 LONG = 500_000  # elements of a Jacobian above which the sums of the lanes, over so many points, are as good as a decomposition
 ENDINGS = {int(status): status for status in FitStatus}
+I4, I1 = np.dtype(np.int32), np.dtype(np.int8)
 LOWER = 1e-9    # share by which chi-square is lower
 ROUGHLY = "Converged: chi-square is at its minimum."
 CONVERGED = "Converged: chi-square is at its minimum, and rounding allows no further step."
@@ -137,10 +138,10 @@ class LazyResult:
         found = FitResult.later(
             part, method=self.method, success=self.status.success, errorbars=all(map(isfinite, errors)), status=self.status, nfev=self.nfev,
             var_names=list(names), residual=in_sign(self.residual, self.sign), init_vals=self.start.copy(),
-            call_kws={"scale_covar": options.scale_covar} | ({} if options.loss == "linear" else {"loss": options.loss,
-                                                                                                 "f_scale": options.f_scale}))
+            call_kws={"scale_covar": options.scale_covar} if options.loss == "linear" else {
+                "scale_covar": options.scale_covar, "loss": options.loss, "f_scale": options.f_scale})
         found._determined = together
-        found.message = " ".join([ending(self.status, found, self.message), *self.further]) if names else NOTHING_VARIES
+        found.message = ending(self.status, found, self.message, self.further) if names else NOTHING_VARIES
         return found
 
     def _held(self) -> np.ndarray:
@@ -317,13 +318,13 @@ def judge(plan: FitPlan, curve: Curve, options: FitOptions, v: np.ndarray, nfev:
     folded, objective = plan.folded, curve.objective
     assert folded is not None and objective is not None
     start = np.array([plan.values[name] for name in folded.names], float)
-    numbers, counts, status, there = np.empty(1), np.empty((2, 1), np.int32), np.empty(1, np.int8), start.copy()
+    chisqr, used, count, status, there = np.empty(()), np.empty((), I4), np.empty((), I4), np.empty((), I1), start.copy()
     left = (options.max_nfev or default_nfev(plan.names)) - (nfev if options.max_nfev is not None else 0)
-    run(folded.program, objective.y[None], curve.points, there[None], chisqr=numbers, nfev=counts[0], count=counts[1], status=status,
+    run(folded.program, objective.y, curve.points, there, chisqr=chisqr, nfev=used, count=count, status=status,
         weights=objective.weights, inputs=[np.array(float(plan.values[name])) for name in folded.inputs], xtol=options.xtol,
-        ftol=options.ftol, gtol=options.gtol, max_nfev=max(left, 1), reached=v[None].copy(), factor=objective.square,
+        ftol=options.ftol, gtol=options.gtol, max_nfev=max(left, 1), reached=v.copy(), factor=objective.square,
         **bounds_of(folded, start, False))
-    return LaneEnd(FitStatus(status.item()), there, nfev + counts.item(0))
+    return LaneEnd(FitStatus(status.item()), there, nfev + used.item())
 
 
 def chi_square(plan: FitPlan, curve: Curve, v: np.ndarray) -> float:
@@ -369,38 +370,36 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
     assert folded is not None
     names, program, method = folded.names, folded.program, options.method
     p, n = len(names), len(y)
-    start = [values[name] for name in names]
     if not names:
         return _as_it_is(plan, values, options, (y, x, weights, factor), label, sign)
     alone = method != "auto" or n*p > LONG          # there is no polish, which would know the errors
     if not alone and n <= p:
         return None
-    if None in start or not all(map(isfinite, start)):
+    v = np.array([values[name] for name in names], F8)
+    if not (are_finite(v) and folded.holds(v)):
         return None
-    v, begun = np.array(start), np.array(start)
-    if not folded.holds(v):
-        return None
+    start, begun = v.tolist(), v.copy()
     inputs = folded.inputs_of(values)
-    numbers, counts, status = np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
+    chisqr, nfev, count, status = np.empty(()), np.empty((), I4), np.empty((), I4), np.empty((), I1)
     how = bounds_of(folded, v, alone)
     if alone:
-        how["correlations"] = np.empty((1, p, p))
-    run(program, y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=weights,
+        how["correlations"] = np.empty((p, p))
+    run(program, y, x, v, chisqr=chisqr, nfev=nfev, count=count, status=status, weights=weights,
         inputs=() if inputs is None else list(inputs), method=method, xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
         max_nfev=options.max_nfev or default_nfev(names), threads=count_threads(options.threads, n*p) if n*p >= SMALL else 1,
-        gradient=numbers[1], factor=factor, **how)
+        factor=factor, **how)
     ended = ENDINGS[status.item()]
     if alone:
         if method == "auto" and not ended.success:
             return None
         found = whitened(factor, residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], y, weights))
         message = ROUGHLY if method == "auto" and ended != FitStatus.RANK_DEFICIENT else ""
-        result = LazyResult(plan, values, options, start, v, found, spread_of(how), counts.item(0), ended, message, label, sign)
+        result = LazyResult(plan, values, options, start, v, found, spread_of(how), nfev.item(), ended, message, label, sign)
         if ended == FitStatus.RANK_DEFICIENT:
             slopes = np.asarray(program.evaluate(v, np.array(x), inputs)[1])
             result.leave_open(whitened(factor, slopes if weights is None else slopes*weights[:, None]))
         return result
-    found, good, more, left = np.empty(n), False, 0, inf if options.max_nfev is None else options.max_nfev - counts.item(0)
+    found, good, more, left = np.empty(n), False, 0, inf if options.max_nfev is None else options.max_nfev - nfev.item()
     reached = v.copy()
     if ended.success and ended != FitStatus.AT_BOUND and left > 0:      # the polish knows of no bounds
         limit: dict[str, Any] = {} if left == inf else {"most": int(left)}
@@ -409,11 +408,11 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         good, deviations, correlations, _, more = polish(program, v, x, y, weights, inputs, found, start=begun, **limit)
     if not (good and folded.holds(v)):
         if ends is not None:
-            ends.append(LaneEnd(ended, reached, counts.item(0) + more))
+            ends.append(LaneEnd(ended, reached, nfev.item() + more))
         stopped = more >= left
-        return _stopped(plan, values, options, start, v, inputs, (y, x, weights, factor), counts.item(0) + more, label,
+        return _stopped(plan, values, options, start, v, inputs, (y, x, weights, factor), nfev.item() + more, label,
                         sign) if stopped else None
-    return LazyResult(plan, values, options, start, v, found, (deviations, correlations), counts.item(0) + more, ended, CONVERGED, label,
+    return LazyResult(plan, values, options, start, v, found, (deviations, correlations), nfev.item() + more, ended, CONVERGED, label,
                    sign)
 
 
@@ -452,14 +451,13 @@ def bounds_of(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any]
         return {}
     derived = len(folded.dependent_names)
     return {"transform": transform_of(folded), "start": list(start), "scaled": False,
-            "redchi": np.empty(1), "variance": np.empty((1, len(start))), "derived": np.empty((1, derived)),
-            "derived_errors": np.empty((1, derived))}
+            "redchi": np.empty(()), "variance": np.empty(len(start)), "derived": np.empty(derived), "derived_errors": np.empty(derived)}
 
 
 def spread_of(found: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return standard deviations and correlations of what has a deviation, from what `run` wrote."""
-    deviations = found["variance"][0]
-    return deviations, correlations_of(deviations, found["correlations"][0])
+    deviations = found["variance"]
+    return deviations, correlations_of(deviations, found["correlations"])
 
 
 def by_minimize(plan: FitPlan, curve: Curve, options: FitOptions, spent: int = 0) -> FitResult:

@@ -9,10 +9,10 @@ import numpy as np
 
 from gslfit.checks import truth
 from gslfit.errors import ConvergenceError, warn_of_covariance
-from gslfit.minimizer._descent import length
 from gslfit.minimizer._uncertainty import covariance
 from gslfit.minimizer.bands import spread_of
 from gslfit.minimizer.precision import SMALLEST
+from gslfit.objective._loss import length
 from gslfit.objective.residual import degrees_of_freedom
 
 EPS = float(np.finfo(float).eps)

@@ -1,6 +1,7 @@
 """What pandas and xarray call the fits of a batch, and how numbers of each fit (starts, bounds, priors) are paired with them."""
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Fits(Record):
     def along(cls, where: Layout, labels: Labels | None, by_label: bool = False) -> Fits:
         """Return the fits of data that lie so, with these labels."""
         if labels is None or not where.shape:
-            return cls(where.shape, where.name)
+            return _unlabelled(where.shape, where.name)
         kept = [axis for axis in range(len(where.whole)) if axis not in where.axes]
         of_data = [labels.dims[axis] for axis in kept]
         dims = tuple(of_data if is_array_of_dims(labels) else range(len(kept)))
@@ -79,3 +80,9 @@ class Fits(Record):
         if reading.mask is not None:
             return value
         return paired("response", reading.array, own, self.of, reference, by_label=self.by_label)
+
+
+@lru_cache(maxsize=64)
+def _unlabelled(shape: tuple[int, ...], name: str) -> Fits:
+    """Return the fits of data without labels."""
+    return Fits(shape, name)

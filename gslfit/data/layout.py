@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -107,6 +108,12 @@ class Layout:
 
     def _where(self) -> str:
         return f"axis {self.axes[0]}" if len(self.axes) == 1 else f"axes {', '.join(map(str, self.axes))}"
+
+
+@lru_cache(maxsize=64)
+def layout_of_one(shape: tuple[int, ...]) -> Layout:
+    """Return the layout of data of this shape that are all of one fit."""
+    return Layout(shape)
 
 
 def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = (), name: str = "y") -> Layout:

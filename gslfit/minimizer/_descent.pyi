@@ -7,7 +7,6 @@ from typing_extensions import disjoint_base
 
 BLUR: float
 
-def length(a: NDArray[np.float64]) -> float: ...
 def room(x: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64],
          reach: NDArray[np.float64] | None = None) -> NDArray[np.float64]: ...
 

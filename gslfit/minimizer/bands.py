@@ -15,10 +15,10 @@ import numpy as np
 from gslfit.checks import real
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
-from gslfit.minimizer._descent import length
 from gslfit.minimizer.precision import SMALLEST
 from gslfit.minimizer.propagation import Spread, determined
 from gslfit.minimizer.uncertainty import bound_of
+from gslfit.objective._loss import length
 from gslfit.parameters.collection import Parameters
 
 KINDS = ("confidence", "prediction")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gslfit.minimizer._descent import length
+from gslfit.objective._loss import length
 from gslfit.objective.lengths import lengths
 
 COLD = 4.0          # times itself that a parameter is too small

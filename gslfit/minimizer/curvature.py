@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.minimizer._descent import ScaledQR, length
+from gslfit.minimizer._descent import ScaledQR
 from gslfit.minimizer.precision import EPS
+from gslfit.objective._loss import length
 from gslfit.records import Record
 
 TURNS = 20              # Newton steps, ...

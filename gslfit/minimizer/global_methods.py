@@ -4,9 +4,10 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import FitStatus
-from gslfit.minimizer._descent import length, room
+from gslfit.minimizer._descent import room
 from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
 from gslfit.minimizer.residual import Aborted, OutOfCalls
+from gslfit.objective._loss import length
 from gslfit.objective.lengths import lengths
 
 LBFGSB_OPTIONS = {"m": "maxcor", "factr": "ftol", "pgtol": "gtol", "maxfun": "maxfun", "maxiter": "maxiter"}

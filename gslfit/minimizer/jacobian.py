@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import InputError, InputTypeError, NonFiniteError
-from gslfit.minimizer._descent import Differences, length
+from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.residual import Residual
+from gslfit.objective._loss import length
 from gslfit.objective.lengths import lengths
 
 SHORT = 1e-6    # relative step of a difference, about

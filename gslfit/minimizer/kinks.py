@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.minimizer._descent import length
+from gslfit.objective._loss import length
 
 TURNS = 40              # points that one descent goes through
 BUNDLE = 24             # gradients

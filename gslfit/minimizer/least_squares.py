@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import FitStatus, GSLError, NonFiniteError
-from gslfit.minimizer._descent import BLUR, Polish, ScaledQR, length
+from gslfit.minimizer._descent import BLUR, Polish, ScaledQR
 from gslfit.minimizer.cold_start import looks_cold, warm_start
 from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
+from gslfit.objective._loss import length
 from gslfit.records import Record
 from gslfit.solvers._multifit import METHODS, FdfSolver
 

@@ -297,7 +297,8 @@ class FitResult(Answers):
     def later(cls, parts: Callable[[str], Any], **known: Any) -> FitResult:
         """Return a result of which `params` and `covar` are worked out when they are first read: ``parts(name)``."""
         made = cls.__new__(cls)
-        made.__dict__.update(known, aborted=False, keep=None, _parts=parts)
+        known.update(aborted=False, keep=None, _parts=parts)
+        made.__dict__ = known
         return made
 
     def _complete(self) -> dict[str, Any]:

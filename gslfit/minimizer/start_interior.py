@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from gslfit.minimizer._descent import length
+from gslfit.objective._loss import length
 from gslfit.parameters.bounds import ALIKE, DOUBT, DOUBT_ZERO, SHARE, WIDEST
 
 INFINITE = float("inf")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gslfit.minimizer._descent import length
+from gslfit.objective._loss import length
 
 WITHIN = 0.1            # share of the radius that a step's length may differ from it by
 SEARCH = 12             # steps of the search for the damping, which is next to linear

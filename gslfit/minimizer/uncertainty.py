@@ -163,10 +163,14 @@ def bound_of(par: Any) -> str:
     return at_bound(par.name, par.value, -math.inf if par.min is None else par.min, math.inf if par.max is None else par.max)
 
 
-def ending(status: FitStatus, result: Any, said: str = "") -> str:
-    """Return how a fit by the lanes ended, with the bounds that hold: in the status' own words where nothing is `said`."""
+def ending(status: FitStatus, result: Any, said: str = "", further: Sequence[str] = ()) -> str:
+    """Return how a fit by the lanes ended, with the bounds that hold: in the status' own words where nothing is `said`.
+
+    `further` are sentences that follow.
+    """
     held = [sentence for par in result.params.values() if (sentence := bound_of(par))] if status == FitStatus.AT_BOUND else []
-    return " ".join([said or "converged.", *held]) if held else said or f"{status.prose}."
+    first = said or ("converged." if held else f"{status.prose}.")
+    return " ".join([first, *held, *further]) if held or further else first
 
 
 def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_covar: bool = True) -> list[str]:

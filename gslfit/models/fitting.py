@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,7 @@ from gslfit.minimizer.options import BATCH, FIT, MODEL, SYNONYMS
 from gslfit.models.guess.points import without_left_out
 from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.result import BY_NAME, LazyStart, ModelResult
-from gslfit.objective.objective import Objective, sum_of_squares
+from gslfit.objective.objective import Objective, are_finite
 from gslfit.objective.residual import DATA_MINUS_MODEL
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
@@ -114,7 +113,7 @@ def _fast(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy
             starts[name] = float(value)
     if len(values) == len(variables) or not all(_alike(value, data) for value in variables.values()):
         return None
-    if not math.isfinite(sum_of_squares(data, *variables.values(), *(() if weights is None else (weights,)))):
+    if not are_finite(data, *variables.values(), *(() if weights is None else (weights,))):
         return None         # not finite, or enormous
     x, y, factors = list(variables.values()), data, weights
     if not (data.flags.c_contiguous and all(value.flags.c_contiguous for value in x) and (weights is None or weights.flags.c_contiguous)):

@@ -7,5 +7,6 @@ STEP: int
 BENT: int
 ERRORS: int
 
+def length(a: ArrayLike) -> float: ...
 def rows(loss: str, kind: int, values: ArrayLike, y: ArrayLike | None = None, weights: ArrayLike | None = None,
          scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, float]: ...

@@ -11,7 +11,7 @@ LEAST, MOST = 1e-280, 1e280     # sums of squares between them have neither unde
 def lengths(A: np.ndarray) -> Any:
     """Return the lengths of a matrix's columns, or of a vector, whatever their size; NaN and infinities are passed on.
 
-    Of one contiguous vector `length` of `gslfit.minimizer._descent` is faster.
+    Of one contiguous vector `length` of `gslfit.objective._loss` is faster.
     """
     with np.errstate(over="ignore", under="ignore"):
         squares = np.einsum("i...,i...->...", A, A)

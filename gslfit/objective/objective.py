@@ -13,6 +13,7 @@ from gslfit.data.labels import given_back
 from gslfit.data.model_values import model_values, real_values
 from gslfit.data.points import finite_points
 from gslfit.errors import InputError
+from gslfit.objective._loss import length
 from gslfit.objective.loss import Loss
 from gslfit.objective.residual import MODEL_MINUS_DATA, in_sign, residual
 
@@ -64,9 +65,8 @@ class Objective:
         self.x = {name: contiguous(array) for name, array in given.x.items()}
         self.weights = None if given.factors is None else contiguous(given.factors.weights())
         everything = given.mask is None and (self.weights is None or np.count_nonzero(self.weights) == self.weights.size)
-        # one pass each tells that all is finite; a sum of squares that overflows only asks for the longer look
         factors = (self.weights,) if self.weights is not None and given.weightless else ()
-        if everything and isfinite(sum_of_squares(self.y, *self.x.values(), *factors)):
+        if everything and are_finite(self.y, *self.x.values(), *factors):
             return
         out = given.left_out()
         given_out = None if out is None else ~out
@@ -251,12 +251,12 @@ class Objective:
         return result
 
 
-def sum_of_squares(*arrays: np.ndarray) -> float:
-    """Return the sum of the squares in arrays, infinite where it overflows: `numpy.vdot` doesn't warn of that."""
-    total = 0.0
+def are_finite(*arrays: np.ndarray) -> bool:
+    """Return whether all numbers in arrays are finite, by one pass each; a length that overflows only asks for a longer look."""
     for array in arrays:
-        total += float(np.vdot(array, array).real)
-    return total
+        if not isfinite(length(np.ascontiguousarray(array).view(float) if array.dtype is not F8 and array.dtype.kind == "c" else array)):
+            return False
+    return True
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:

@@ -14,10 +14,10 @@ from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.errors import ExpressionError, FitStatus, InputError, InputTypeError
 from gslfit.formula.program_residual import ProgramResidual, compiled_residual
-from gslfit.minimizer._descent import length
 from gslfit.minimizer.answers import Answers
 from gslfit.minimizer.bands import undetermined
 from gslfit.minimizer.result import FitResult
+from gslfit.objective._loss import length
 from gslfit.objective.loss import MAD, Loss
 from gslfit.objective.objective import Objective
 from gslfit.objective.residual import MODEL_MINUS_DATA

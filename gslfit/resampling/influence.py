@@ -16,10 +16,10 @@ from gslfit.checks import package, whole
 from gslfit.confidence.ftest import FTest
 from gslfit.curves.batch_result import Columns
 from gslfit.errors import FitError, InputError
-from gslfit.minimizer._descent import length
 from gslfit.minimizer.bands import unit_of
 from gslfit.minimizer.derived import DSCALE
 from gslfit.minimizer.result import FitResult
+from gslfit.objective._loss import length
 from gslfit.resampling.fitted import Fitted, fitted_of
 
 WORST = 5               # points of a report

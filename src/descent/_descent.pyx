@@ -4,6 +4,7 @@
 `gslfit.minimizer.least_squares.Descent` decides where to go; one extension holds what runs between two calls of the residual, so that none
 of it is Python.
 """
+from gslfit.objective._loss import length
 from gslfit.parameters import bounds as transforms
 
 include "common/arrays.pxi"
@@ -54,13 +55,6 @@ BLUR = GSLFIT_ROUNDING / EPS        # times the relative precision of a residual
 cdef dict VERDICTS = {GSLFIT_NOT_MINIMUM: "no minimum", GSLFIT_NO_EFFECT: "no effect", GSLFIT_LOST_EFFECT: "lost",
                       GSLFIT_SILENCED: "silenced", GSLFIT_AT_BOUND: "at bound", GSLFIT_RANK_DEFICIENT: "rank-deficient",
                       GSLFIT_EXACT_FIT: "exact", GSLFIT_MINIMUM: "minimum"}
-
-
-def length(a):
-    """Return the Euclidean norm of a vector, safe from overflow and underflow; NaN where an element is."""
-    if not is_plain(a):
-        a = np.ascontiguousarray(a, dtype=np.float64).ravel()
-    return norm_of(data_of(a), cnp.PyArray_DIM(a, 0))
 
 
 cdef class Polish(DescentState):

@@ -1,5 +1,6 @@
 # cython: auto_pickle=False
-"""What losses make of points: `src/objective/losses.h` for Python."""
+"""The length of a residual, whose square least squares minimise, and what other losses make of points: `src/objective/losses.h` for Python.
+"""
 import numpy as np
 
 from gslfit.errors import InputError
@@ -8,7 +9,7 @@ cimport numpy as cnp
 
 from program cimport fit_points
 
-cnp.import_array()
+include "common/vectors.pxi"
 
 cdef extern from "objective/losses.h" nogil:
     enum:
@@ -31,6 +32,13 @@ NUMBERS = {"linear": LOSS_LINEAR, "soft_l1": LOSS_SOFT_L1, "huber": LOSS_HUBER, 
            "tukey": LOSS_TUKEY, "poisson": LOSS_POISSON}
 BOUNDED = tuple(name for name in NUMBERS if gslfit_is_bounded(NUMBERS[name]))
 STEP, BENT, ERRORS = ROWS_STEP, ROWS_BENT, ROWS_ERRORS
+
+
+def length(a):
+    """Return the Euclidean norm of a vector, safe from overflow and underflow; NaN where an element is."""
+    if not is_plain(a):
+        a = np.ascontiguousarray(a, dtype=np.float64).ravel()
+    return norm_of(data_of(a), cnp.PyArray_DIM(a, 0))
 
 
 def rows(str loss, int kind, values, y=None, weights=None, double scale=1):
