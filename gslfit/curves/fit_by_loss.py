@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def fit_by_loss(plan: FitPlan, curve: Curve, options: FitOptions, method: str = 
     how = bounds_of(folded, np.array(start), True)
     how["correlations"], v = np.empty((p, p)), np.empty((1, p))
     how["start"] = [np.array(each) for each in how["start"]]
-    rows = {name: value[None] if isinstance(value, np.ndarray) else value for name, value in how.items()}
+    rows: dict[str, Any] = {name: value[None] if isinstance(value, np.ndarray) else value for name, value in how.items()}
     run_rows(options, folded.program, objective.y[None], x, v=v, chisqr=numbers[0], cost=numbers[1], gradient=numbers[2], nfev=counts[0],
              count=counts[1], status=status, scale=scale, weights=objective.weights, errors=False,
              inputs=[] if inputs is None else [np.array(each) for each in inputs], method=options.method, xtol=options.xtol,

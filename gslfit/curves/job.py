@@ -18,7 +18,7 @@ from gslfit.curves._batch import FitTransform
 from gslfit.curves.counts import check_factors_of
 from gslfit.data.fits import Fits
 from gslfit.data.inputs import Inputs, inputs
-from gslfit.data.layout import Axis, Layout, layout, layout_of_one
+from gslfit.data.layout import Axis, Layout, laid, layout
 from gslfit.data.lazy import is_lazy, read_batch, read_lazily
 from gslfit.data.numbers import Reading, read
 from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterError
@@ -83,7 +83,7 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
         raise InputError("y has no axis: it must hold the points of a fit")
     several, x = (by_name("x", x), None) if type(x) is not np.ndarray and isinstance(x, Mapping) else ({}, x)
     keywords = as_keywords(keywords)
-    where = layout_of_one(data.array.shape) if whole else layout(data, axis, _variables_before(formula, x, several, keywords, data))
+    where = laid(data.array.shape) if whole else layout(data, axis, _variables_before(formula, x, several, keywords, data))
     fits = Fits.along(where, data.labels)
     foreign = {name: value for name, value in keywords.items() if name in SYNONYMS} if keywords else {}
     plain = {name: keywords[name] for name in keywords if name not in foreign} if foreign else keywords

@@ -96,7 +96,7 @@ class Layout:
     def factor(self, name: str, array: np.ndarray) -> np.ndarray:
         """Bring weights, errors or a mask alongside: (n,) or (..., n), whatever broadcasts to the data."""
         if array.ndim <= 1 and array.shape in ((), (1,), (self.n,)):
-            return np.broadcast_to(array, (self.n,))
+            return array if array.shape == (self.n,) else np.broadcast_to(array, (self.n,))
         if array.shape == self.points:
             return array.reshape(-1)
         try:
@@ -111,9 +111,9 @@ class Layout:
 
 
 @lru_cache(maxsize=64)
-def layout_of_one(shape: tuple[int, ...]) -> Layout:
-    """Return the layout of data of this shape that are all of one fit."""
-    return Layout(shape)
+def laid(whole: tuple[int, ...], axes: tuple[int, ...] | None = None, name: str = "y") -> Layout:
+    """Return the layout of data of this shape, made once; see `Layout`."""
+    return Layout(whole, axes, name)
 
 
 def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = (), name: str = "y") -> Layout:
@@ -138,7 +138,7 @@ def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = (), nam
     """
     ndim = y.array.ndim
     if axis is None and y.labels is None:
-        return Layout(y.array.shape, (ndim - 1,), name)
+        return laid(y.array.shape, (ndim - 1,), name)
     dims = y.labels.dims if y.labels is not None and is_array_of_dims(y.labels) else ()
     if axis is None:
         for other in others if dims else ():

@@ -36,11 +36,14 @@ def check_factors(name: str, array: np.ndarray, first: Any = ()) -> None:
     first : tuple of int, or ndarray
         Where the array is a block of a batch, or rows of it: as `moved` takes it.
     """
-    with np.errstate(invalid="ignore"):
-        bad = ~np.isfinite(array) if name == "weights" else ~(array >= LEAST)
-    if not bad.any():
+    if name == "weights":
+        sound = np.isfinite(array)
+    else:
+        with np.errstate(invalid="ignore"):
+            sound = np.asarray(array >= LEAST)
+    if np.count_nonzero(sound) == sound.size:
         return
-    place = np.argwhere(bad)[0].tolist()
+    place = np.argwhere(~sound)[0].tolist()
     value = array[tuple(place)]
     if array.ndim > 1:
         place = moved(place, first)

@@ -290,7 +290,8 @@ class Descent(Polish):
         or what is vague has gone far from where it began.
         """
         self.bent = self.even() if self.cosine_told >= 0 else ()
-        vague = sorted(set(self.vague()).difference(self.bent))
+        vague = self.vague()
+        vague = sorted(set(vague).difference(self.bent)) if vague else vague
         if not vague or (self.norm() <= self.rounding_of(self.first_size) and (self._shrink(vague) or not self.smooth())):
             return ""
         from gslfit.minimizer.curvature import look_around

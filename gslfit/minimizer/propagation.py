@@ -89,11 +89,11 @@ def propagated(slopes: np.ndarray, spread: Spread) -> np.ndarray:
     ndarray, shape (...)
         NaN for what has none, 0 for what depends on no varying parameter.
     """
-    depends, some_held = slopes != 0, bool(spread.held.any())
+    depends, some_held = slopes != 0, np.count_nonzero(spread.held) > 0     # which is quicker than `any` for a few numbers
     moves = depends & ~spread.held if some_held else depends
     with np.errstate(over="ignore", invalid="ignore"):
         parts = np.where(moves, slopes*spread.errors, 0.0)
-        most = np.abs(parts).max(axis=-1, initial=0.0)
+        most = np.maximum.reduce(np.abs(parts), axis=-1, initial=0.0)
         units = parts/np.where((most > 0) & (most < np.inf), most, 1.0)[..., None]
         if spread.rows is not None:
             found = most*np.linalg.norm(units @ spread.rows, axis=-1)
@@ -101,16 +101,17 @@ def propagated(slopes: np.ndarray, spread: Spread) -> np.ndarray:
             known = spread.correlations
             assert known is not None
             lacking = np.isnan(known)
-            some_lacking = bool(lacking.any())
+            some_lacking = np.count_nonzero(lacking) > 0
             square = _squares(units, np.where(lacking, 0.0, known) if some_lacking else known)
             found = most*np.sqrt(np.maximum(square, 0.0))
             if some_lacking:
                 found = np.where(_squares((units != 0).astype(float), lacking.astype(float)) > 0, np.nan, found)
     found = np.where(most < np.inf, found, most)
-    without = depends.any(axis=-1) & ~moves.any(axis=-1) if some_held else np.False_
+    if some_held:
+        found = np.where(depends.any(axis=-1) & ~moves.any(axis=-1), np.nan, found)
     if spread.open is not None:
-        without = without | (spread.open.lost(np.where(spread.held, 0.0, slopes)) & moves.any(axis=-1))
-    return np.where(without, np.nan, found)
+        found = np.where(spread.open.lost(np.where(spread.held, 0.0, slopes)) & moves.any(axis=-1), np.nan, found)
+    return found
 
 
 def _squares(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:

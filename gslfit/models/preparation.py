@@ -8,7 +8,7 @@ import numpy as np
 
 from gslfit.data.inputs import Factors, Inputs, floats, inputs_of_one
 from gslfit.data.labels import Labels
-from gslfit.data.layout import Layout
+from gslfit.data.layout import laid
 from gslfit.data.numbers import read
 from gslfit.data.points import check_factors
 from gslfit.errors import InputError
@@ -45,7 +45,7 @@ def objective_of(model: Any, data: Any, values: Mapping[str, Any], policy: str, 
         factors = None if weights is None else Factors("weights", weights)
         if factors is not None and not conventions.weightless:
             check_factors(*factors)
-        given = Inputs(Layout(data.shape, name="data"), labels, data, variables, factors, None, conventions.weightless)
+        given = Inputs(laid(data.shape, None, "data"), labels, data, variables, factors, None, conventions.weightless)
         return Objective(given, policy, DATA_MINUS_MODEL, shaped=conventions.shaped, by_parts=conventions.by_parts)
     y = read("data", data, imaginary=True)
     if y.array.ndim == 0:
@@ -53,7 +53,7 @@ def objective_of(model: Any, data: Any, values: Mapping[str, Any], policy: str, 
     if not y.array.size:
         raise InputError("there are no data: data has length 0")
     y = y._replace(array=floats(y.array), labels=y.labels or labels)
-    where = Layout(y.array.shape, name="data")
+    where = laid(y.array.shape, None, "data")
     elementwise = model.opts.keys().isdisjoint(variables) and model._formula({}).native
     given = inputs_of_one(y, where, variables, yerr, weights, mask, elementwise=elementwise, weightless=conventions.weightless,
                           ycov=ycov)
