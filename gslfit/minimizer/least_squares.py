@@ -822,11 +822,16 @@ def look_inside(problem: Problem, silenced: Solution, tried: list[Solution], fir
     The others go back to where they began, where they had an effect, and what lies on a bound some of its way back too, or as far inside as
     a straight line says. Only where that finds nothing lower is the point a minimum at that bound. What is tried joins `tried`.
     """
-    if not bounds_silence(problem, silenced):
-        return silenced._replace(reason=FitStatus.LOST_EFFECT, verdict="lost")
-    base = silenced.x.copy()
     silent = [j for j in silenced.lost if j not in silenced.held]
+    base = silenced.x.copy()
     base[silent] = problem.x0[silent]
+    if not bounds_silence(problem, silenced):
+        r = problem.fun(base)
+        if not length(r - silenced.residual) <= FLAT*silenced.norm:
+            return silenced._replace(reason=FitStatus.LOST_EFFECT, verdict="lost")
+        silenced = silenced._replace(x=base, residual=r)        # while the bound holds they may be anywhere: they had run off before it did
+        if not bounds_silence(problem, silenced):
+            return silenced._replace(reason=FitStatus.LOST_EFFECT, verdict="lost")
     at = Descent(problem._replace(x0=base, r0=problem.fun(base)))
     if at.norm() < np.inf:
         at.begin()

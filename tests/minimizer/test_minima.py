@@ -4,7 +4,7 @@ import pytest
 from more_garbow_hillstrom import CASES
 from scipy.optimize import least_squares
 
-from gslfit import FitStatus, Minimizer, Parameters, conf_interval, minimize
+from gslfit import FitStatus, FitWarning, Minimizer, Parameters, conf_interval, fit_batch, minimize
 from gslfit.compat import lmfit
 from gslfit.errors import NonFiniteError
 from gslfit.multifit import FdfSolver, Function_fdf, LargeSolver, NonlinearSolver
@@ -340,3 +340,30 @@ def test_a_way_down_to_one_side_alone(sign, exact):
                      Dfun=(lambda p: np.column_stack([x, 3*p["p"].value**2*x**2])) if exact else None)
     assert found.success
     assert found.params["p"].value == pytest.approx(2*sign, rel=.01)
+
+
+@pytest.mark.parametrize("seed", [1, 3, 6])
+@pytest.mark.parametrize(("of_x", "of_y"), [(1, 1), (1e6, 1e6), (1e-9, 1e-100)])
+@pytest.mark.parametrize("how", ["minimize", "called rows"])
+def test_a_rate_that_runs_off_before_a_bound_silences_it(how, of_x, of_y, seed):
+    """Of data below two bounds the amplitude and the constant are 0 at the minimum, wherever the rate has gone on the way."""
+    u = np.linspace(.05, 6, 25)
+    rng = np.random.default_rng(seed)
+    y = of_y*(-2*np.exp(-.8*u) - .3 + .05*rng.normal(size=u.size))
+    start = {"A": of_y*rng.uniform(.5, 3), "k": rng.uniform(.3, 3)/of_x, "c": of_y*rng.uniform(.1, 1)}
+
+    def decay(x, A, k, c):
+        with np.errstate(all="ignore"):
+            return float(A)*np.exp(-float(k)*x) + float(c)
+    params = Parameters()
+    for name, value in start.items():
+        params.add(name, value, min=0 if name != "k" else -np.inf)
+    if how == "minimize":
+        result = minimize(lambda p: decay(of_x*u, *p.valuesdict().values()) - y, params)
+    else:
+        with pytest.warns(FitWarning):
+            result = fit_batch(decay, y[None], params, x=of_x*u)[0]
+    assert result.success
+    assert result.params["A"].value == result.params["c"].value == 0
+    assert result.params["k"].stderr is None
+    assert result.chisqr == pytest.approx(np.sum(y**2), rel=1e-14)
