@@ -9,6 +9,7 @@ from gslfit.formula._program import Program
 
 SIDE_BY_SIDE: int
 HELD: int
+SILENT: int
 CLOSE: float
 NEGLIGIBLE: float
 FALLEN: float

@@ -9,7 +9,7 @@ import numpy as np
 
 from gslfit.curves.batch_result import SUCCESSES, BatchInputs
 from gslfit.errors import FitStatus
-from gslfit.shared._rows import CLOSE, FALLEN, HELD, NEGLIGIBLE, ROUNDING, judge
+from gslfit.shared._rows import CLOSE, FALLEN, HELD, NEGLIGIBLE, ROUNDING, SILENT, judge
 from gslfit.shared.arrow import DETERMINED, OPEN, Elimination
 from gslfit.shared.descent import Descent, State
 from gslfit.shared.groups import Group
@@ -58,8 +58,8 @@ class Known:
         return np.isin(self.status, HOPELESS)
 
 
-def judge_shared(descent: Descent, reason: FitStatus, start: np.ndarray, first_norms: np.ndarray, first_cost: float) -> tuple[
-        FitStatus, np.ndarray]:
+def judge_shared(descent: Descent, reason: FitStatus, start: np.ndarray, first_norms: np.ndarray, first_cost: float,
+                 idle: np.ndarray | None = None) -> tuple[FitStatus, np.ndarray]:
     """Judge the shared parameters at the end of a descent, all others at their best.
 
     Parameters
@@ -71,6 +71,8 @@ def judge_shared(descent: Descent, reason: FitStatus, start: np.ndarray, first_n
         Where the fit began, and the greatest lengths of the columns since.
     first_cost : float
         What all data sets cost there.
+    idle : ndarray of bool, shape (s,), optional
+        Those that bounds of all data sets silence, where a look from inside has found nothing lower: the others are judged.
 
     Returns
     -------
@@ -89,13 +91,20 @@ def judge_shared(descent: Descent, reason: FitStatus, start: np.ndarray, first_n
     pushes = sum(each.slopes for each in state.free)        # what pushes against a bound, all others at their best
     sides = np.where(shared <= descent.low, -1, np.where(shared >= descent.high, 1, 0))
     cosines = np.where(sides != 0, np.sign(pushes)*np.abs(cosines), cosines)
+    which = np.arange(len(shared)) if idle is None else np.flatnonzero(~idle)
 
-    def cosine_and_rank(counted: np.ndarray) -> tuple[float, int]:
+    def cosine_and_rank(asked: np.ndarray) -> tuple[float, int]:
+        counted = np.zeros(len(shared), bool)
+        counted[which] = asked
         decrement, rank = descent.reduced(state, counted & ~state.stays).decrement, descent.reduced(state, counted, whole=True).rank
         return float(np.sqrt(max(decrement, 0.0))/residual) if residual > 0 else 0.0, rank
-    status, flags = judge(shared, start, norms, np.maximum(first_norms, norms), cosines, sides, residual=residual,
-                          first_residual=float(np.sqrt(first_cost)), scale=float(np.sqrt(square)),
-                          linear=all(group.straight for group in descent.groups), cosine_and_rank=cosine_and_rank, bent=state.even)
+    status, flags = FitStatus.AT_BOUND, np.full(len(shared), SILENT, np.uint8)
+    if which.size:
+        found, flags[which] = judge(
+            *(each[which] for each in (shared, start, norms, np.maximum(first_norms, norms), cosines, sides)), residual=residual,
+            first_residual=float(np.sqrt(first_cost)), scale=float(np.sqrt(square)),
+            linear=all(group.straight for group in descent.groups), cosine_and_rank=cosine_and_rank, bent=state.even[which])
+        status = status if idle is not None and found in SUCCESSES else found
     if reason == FitStatus.CONVERGED:
         return status, flags
     freedom = max(descent.ndata - descent.nvarys, 1)

@@ -20,13 +20,13 @@ from gslfit.objective._loss import BOUNDED
 from gslfit.objective.loss import ROBUST, STEADY, TUNED, is_flat, narrower
 from gslfit.objective.loss import ROUNDS as MAD_ROUNDS
 from gslfit.objective.residual import too_few_in_words
-from gslfit.shared._rows import LOWER
+from gslfit.shared._rows import HELD, LOWER
 from gslfit.shared.arrow import Elimination, solve
 from gslfit.shared.descent import Descent
 from gslfit.shared.ending import HOPELESS, Known, judge_sets, judge_shared
 from gslfit.shared.groups import Group, far_off, look, refit
 from gslfit.shared.inside import placed
-from gslfit.shared.open_ways import look_along
+from gslfit.shared.open_ways import look_along, look_inside
 from gslfit.shared.reading import Part, Sets
 
 OUTLYING = 1e3          # times the chi-square of most data sets, each by its points: a start that is far off
@@ -422,11 +422,20 @@ class Fitting:
     def _descend(self, groups: list[Group]) -> None:
         """Descend from where the data sets are, and on from where that leaves a way down open; judge where that ended."""
         self._descend_once(groups)
-        while self.status == FitStatus.RANK_DEFICIENT:
+        while True:
             assert self.descent is not None
-            fallen = look_along(self.descent, self.flags, self._most() - self.nfev)
+            silent, most = self._silenced(groups), self._most() - self.nfev
+            if silent is not None:
+                fallen = look_inside(self.descent, self.flags, [self.of(group).first[:, group.which] for group in groups], most)
+            elif self.status == FitStatus.RANK_DEFICIENT:
+                fallen = look_along(self.descent, self.flags, most)
+            else:
+                return
             self.nfev += fallen.nfev
             if fallen.descent is None:
+                if silent is not None and self.nfev < self._most():
+                    self.status, self.flags = judge_shared(self.descent, FitStatus.CONVERGED, self.shared_first, self.shared_norms,
+                                                           self.first_cost, silent)
                 return
             self.shared = fallen.descent.state.shared
             for group, v in zip(groups, fallen.descent.state.v, strict=True):
@@ -434,6 +443,18 @@ class Fitting:
             self._descend_once(groups)
             if self.nfev >= self._most():
                 self.status = FitStatus.MAX_NFEV            # chi-square fell to the last
+
+    def _silenced(self, groups: list[Group]) -> np.ndarray | None:
+        """Return which shared parameters may have lost their effect since a bound holds a local one in each data set that they are of,
+        ndarray of bool (s); None where that isn't what ails the end.
+        """
+        if self.status != FitStatus.SINGULAR:
+            return None
+        found = (self.flags != 0) & (self.flags != HELD)
+        for group in groups:
+            held = self.of(group).held[:, group.which].any(axis=0).all()
+            found[group.shared.whole] &= held
+        return found if found.any() else None
 
     def _descend_once(self, groups: list[Group]) -> None:
         """Descend from where the data sets are, and judge where that ended."""

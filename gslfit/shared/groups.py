@@ -1,7 +1,7 @@
 """Data sets of one formula as a descent has them: packed for the C core, their parameters, and what least squares need to know of them."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -207,20 +207,21 @@ class Group:
             squared[:, ~((variances >= SMALLEST) & (variances < np.inf)).all(axis=0)] = np.nan
         return self._parts(cost, g, H, shared), self._parts(cost, g, squared, shared)
 
-    def typical(self, v: np.ndarray) -> np.ndarray:
-        """Return the standard deviations that the median sizes of the residuals stand for, of each data set: ndarray (k,)."""
-        found = np.zeros(len(self.which))
+    def residuals(self, v: np.ndarray) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+        """Yield the weighted residuals of the points that take part, ndarray (m,), and their independent variables, of each data set."""
         y, x, weights = self.points
         for k in range(len(self.which)):
-            own = np.array([each if each.ndim == 1 else each[k] for each in x])
+            own = [each if each.ndim == 1 else each[k] for each in x]
             folded = self.part.job.folded
             assert folded is not None
             program = folded.of_row(None if self.responses is None else self.responses[k]).program
-            r = program.evaluate(v[:, k], own, self.inputs[:, k], jacobian=False)[0] - y[k]
+            r = program.evaluate(v[:, k], np.array(own), self.inputs[:, k], jacobian=False)[0] - y[k]
             factor = None if weights is None else weights if weights.ndim == 1 else weights[k]
-            r = r if factor is None else (r*factor)[factor != 0]
-            found[k] = MAD*float(np.median(np.abs(r)))/self.unit if r.size else 0.0
-        return found
+            yield (r, own) if factor is None else ((r*factor)[factor != 0], [each[factor != 0] for each in own])
+
+    def typical(self, v: np.ndarray) -> np.ndarray:
+        """Return the standard deviations that the median sizes of the residuals stand for, of each data set: ndarray (k,)."""
+        return np.array([MAD*float(np.median(np.abs(r)))/self.unit if r.size else 0.0 for r, _ in self.residuals(v)])
 
     def linear_places(self) -> Places:
         """Return which parameters the formula is linear in all together, local ones before shared ones: places among the local parameters

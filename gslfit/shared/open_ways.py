@@ -2,13 +2,15 @@
 there.
 
 A shared parameter that the equations don't determine is moved, all others are refitted beside it, and the move is doubled for as long as
-chi-square falls.
+chi-square falls. One that has no effect, since in each data set a bound silences it, goes back to where it began.
 """
 from __future__ import annotations
 
 import numpy as np
 
+from gslfit.minimizer.least_squares import WAYS_BACK
 from gslfit.records import Record
+from gslfit.shared._rows import HELD
 from gslfit.shared.arrow import inverted
 from gslfit.shared.descent import Descent, raw_cost
 
@@ -17,6 +19,7 @@ MOVES = 30              # doublings of it
 REFIT = 60              # evaluations of a refit
 FALLS = 1e-6            # of chi-square's variance, 1: a decrease that counts
 SURE = 1e-10            # of chi-square itself, for its rounding
+TRIED = np.array([.01, .1, 10, 100, 1e4])       # times its start: where a silenced parameter is tried
 
 
 class Fallen(Record):
@@ -56,6 +59,70 @@ def look_along(descent: Descent, flags: np.ndarray, most: int) -> Fallen:
             if found.descent is not None:
                 return Fallen(found.descent, spent)
     return Fallen(None, spent)
+
+
+def look_inside(descent: Descent, flags: np.ndarray, begun: list[np.ndarray], most: int) -> Fallen:
+    """Look for a lower point from inside, where shared parameters have no effect since local ones lie on their bounds, as `minimize` does.
+
+    Parameters
+    ----------
+    descent : Descent
+        That has come to an end.
+    flags : ndarray, shape (s,)
+        Not 0 for parameters that are held at a bound or have no effect.
+    begun : list of ndarray, shape (q, k)
+        Where the local parameters of each group began.
+    most : int
+        Evaluations of all data sets.
+    """
+    state, silent = descent.state, np.flatnonzero((flags != 0) & (flags != HELD))
+    back = state.shared.copy()
+    back[silent] = descent.begun[silent]
+    local = [v[group.local.own, :len(group.which)] for group, v in zip(descent.groups, state.v, strict=True)]
+    starts, spent = _falling(descent, silent, back, local)
+    for turn in range(WAYS_BACK):
+        starts.append((back, [np.where((own <= group.low) | (own >= group.high), own + (start - own)/4**turn, own)
+                              for group, own, start in zip(descent.groups, local, begun, strict=True)]))
+    for shared, values in starts:
+        if spent >= most:
+            break
+        for group, own in zip(descent.groups, values, strict=True):
+            group.begin_at(own)
+        found = Descent(descent.groups, shared.copy(), descent.low, descent.high, descent.ndata, min(REFIT, most - spent), patient=True,
+                        begun=descent.begun)
+        found.run()
+        spent += found.nfev
+        if _lower(found, descent):
+            return Fallen(found, spent)
+    return Fallen(None, spent)
+
+
+def _falling(descent: Descent, silent: np.ndarray, back: np.ndarray, local: list[np.ndarray]) -> tuple[
+        list[tuple[np.ndarray, list[np.ndarray]]], int]:
+    """Return where chi-square falls from the bounds inwards, and evaluations spent: each shared parameter that is silent is tried at the
+    points of the largest residuals, and at tenths and tens of its start, as `src/batch/gsl_refit.c` does. The steepest of these places.
+    """
+    points = _largest(descent)
+    places = []
+    for k in silent:
+        for value in dict.fromkeys([back[k], *points, *(TRIED*descent.begun[k])]):
+            places.append(back.copy())
+            places[-1][k] = np.clip(value, descent.low[k], descent.high[k])
+    falls = [sum(float(part.decrement.sum()) for part in descent.at(place, local).free) for place in places]
+    best = int(np.argmax(np.nan_to_num(falls, nan=0.0)))
+    return [(places[best], local)] if falls[best] > SURE*raw_cost(descent.state) else [], len(places)
+
+
+def _largest(descent: Descent) -> list[float]:
+    """Return the independent variables of the points at which residuals are largest: by size, the greatest one and the least."""
+    best: dict[int, tuple[float, list[float]]] = {}
+    for group, v in zip(descent.groups, descent.state.v, strict=True):
+        for r, x in group.residuals(v):
+            for k, size in enumerate((np.abs(r), r, -r) if r.size else ()):
+                i = int(np.argmax(size))
+                if k not in best or size[i] > best[k][0]:
+                    best[k] = float(size[i]), [float(each[i]) for each in x]
+    return [value for _, values in best.values() for value in values]
 
 
 def _follow(descent: Descent, k: int, move: float, most: int) -> Fallen:

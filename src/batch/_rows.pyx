@@ -57,7 +57,7 @@ cdef extern from "objective/losses.h" nogil:
 
 SIDE_BY_SIDE = <int>LANES
 # of src/common/judgement.h and src/objective/losses.h
-HELD = GSLFIT_HELD      # the flag of a parameter that its bound holds
+HELD, SILENT = GSLFIT_HELD, GSLFIT_SILENT       # the flags of a parameter that its bound holds, and of one without effect
 CLOSE, NEGLIGIBLE, FALLEN, LOWER, BESIDE = GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_LOWER, GSLFIT_BESIDE
 ROUNDING, ZEROS = GSLFIT_ROUNDING, GSLFIT_ZEROS
 LEAST_CURVATURE = GSLFIT_LEAST_CURVATURE

@@ -1,9 +1,13 @@
 """What the normal equations of data sets leave open: chi-square may fall there all the same."""
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
 import gslfit
+from gslfit.shared.open_ways import TRIED, WAYS_BACK
 
 X = np.array([0., 10/3, 20/3, 10.])
 Y = np.array([0.002688783827840075, 1.6644454363299808, 0.10589197152153776, -1.033947553322595e-06])
@@ -42,3 +46,11 @@ def test_a_peak_that_runs_off_is_no_success():
                                a=-.62734219168188, m=2.8830525109556784, s=1.22, c=.1576106513361739)
     assert result.chisqr > 2*gslfit.fit("p*x**2 + q*x + r", y, x=x).chisqr
     assert not result.success
+
+
+def test_tried_as_in_batches():
+    """Where what a bound silences is tried is known in C too, and so is how often what lies on a bound goes back."""
+    text = (Path(__file__).parents[2]/"src/batch/gsl_refit.c").read_text()
+    tried = re.search(r"double TRIED\[\] = \{([^}]*)\};", text).group(1)
+    assert [float(each) for each in tried.split(",")] == TRIED.tolist()
+    assert int(re.search(r"WAYS_BACK = (\d+)", text).group(1)) == WAYS_BACK

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from gslfit import FitStatus, fit_shared
+from gslfit import FitStatus, fit_batch, fit_shared
 
 X = np.linspace(0, 5, 30)
 MODEL = "A*exp(-x/tau) + c"
@@ -159,3 +159,38 @@ def test_a_dip_among_peaks(signs, shared, unit):
             assert found.values[name] == pytest.approx(others.values[name], abs=1e-6*others.stderr[name])
             assert found.stderr[name] == pytest.approx(wider*others.stderr[name], rel=1e-4)
         assert fit_shared(PEAK, Y*unit, x=AT, shared=tuple(shared), start=start, bounds=bounds, loss="huber", f_scale=.2*unit).success
+
+
+@pytest.mark.parametrize("unit", [1, 1e-9, 1e12])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("model", "shared", "start", "low"), [
+    ("A*exp(-k*x) + c", "k", {"A": 1.8, "k": 1.1, "c": .3}, {"A": 0}),
+    ("A*x/(K + x)", "K", {"A": 1.8, "K": 1.6}, {"A": 0, "K": 0})])
+def test_all_amplitudes_at_their_bounds(model, shared, start, low, count, unit):
+    """Of data of the other sign all amplitudes are 0, and what is shared has no effect: a minimum, as of each data set by itself."""
+    u = np.linspace(.05, 6, 30)
+    rng = np.random.default_rng(count)
+    Y = unit*np.array([size*(-2*np.exp(-.8*u) - .3) + .05*rng.normal(size=u.size) for size in (1, 1.3, .8)[:count]])
+    scaled = {name: value*unit if name in "Ac" else value for name, value in start.items()}
+    bounds = {name: (value, None) for name, value in low.items()}
+    found = fit_shared(model, Y, x=u, shared=(shared,), start=scaled, bounds=bounds)
+    alone = fit_batch(model, Y, x=u, start=scaled, bounds=bounds)
+    assert found.success and alone.success.all() and not found.left_out.size, found.message
+    assert (found.status == FitStatus.AT_BOUND).all()
+    assert (found.values["A"] == 0).all() and np.isnan(found.stderr["A"]).all() and np.isnan(found.stderr[shared])
+    assert found.chisqr == pytest.approx(alone.chisqr.sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("side", [0, .1, 1])
+def test_a_peak_beside_dips_is_found_from_inside(side):
+    """Where a shared centre begins at a dip, all amplitudes run onto 0; the peak, or what is highest elsewhere, is lower than that."""
+    x, ended = np.linspace(0, 7, 60), []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        Y = np.array([1 - 2*np.exp(-(x - 2)**2/.5) + side*size*np.exp(-(x - 5)**2/.72) for size in (1, 1.3, .8)]) + .03*rng.normal(size=(3, 60))
+        found = fit_shared("A*exp(-(x - m)**2/(2*s**2)) + c", Y, x=x, shared=("m", "s"), bounds={"A": (0, None)},
+                           start={"A": 1., "m": rng.uniform(1.5, 3), "s": rng.uniform(.3, .8), "c": .8})
+        level = ((Y - Y.mean(axis=1, keepdims=True))**2).sum()
+        assert found.chisqr < level*(1 - 1e-6)
+        ended.append(found.success)
+    assert all(ended)
