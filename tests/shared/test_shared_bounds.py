@@ -187,7 +187,8 @@ def test_a_peak_beside_dips_is_found_from_inside(side):
     x, ended = np.linspace(0, 7, 60), []
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        Y = np.array([1 - 2*np.exp(-(x - 2)**2/.5) + side*size*np.exp(-(x - 5)**2/.72) for size in (1, 1.3, .8)]) + .03*rng.normal(size=(3, 60))
+        peaks = np.array([side*size*np.exp(-(x - 5)**2/.72) for size in (1, 1.3, .8)])
+        Y = 1 - 2*np.exp(-(x - 2)**2/.5) + peaks + .03*rng.normal(size=peaks.shape)
         found = fit_shared("A*exp(-(x - m)**2/(2*s**2)) + c", Y, x=x, shared=("m", "s"), bounds={"A": (0, None)},
                            start={"A": 1., "m": rng.uniform(1.5, 3), "s": rng.uniform(.3, .8), "c": .8})
         level = ((Y - Y.mean(axis=1, keepdims=True))**2).sum()
