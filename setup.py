@@ -102,26 +102,26 @@ def headers():
     return sorted([*glob("src/**/*.h", recursive=True), *glob("src/**/*.px[di]", recursive=True)])
 
 
-def extension(name, source, core=False, loops=False):
-    """Return an extension of the package: its name below gslfit, its .pyx in src/, whether it calls the C core, and whether it has loops
-    over numbers of its own: what only hands them on is compiled to be small.
+def extension(name, source, core=False, loops=False, seldom=False):
+    """Return an extension of the package: its name below gslfit, its .pyx in src/, whether it calls the C core, whether it has loops over
+    numbers of its own (what only hands them on is compiled to be small), and whether nobody waits for it: that is compiled to be smallest.
     """
     return Extension(f"gslfit.{name}", [f"src/{source}", GSL_ERRORS], depends=[*headers(), "setup.py"], define_macros=MACROS,
-                     libraries=["gslfit"] if core else [], extra_compile_args=[] if loops else SMALL)
+                     libraries=["gslfit"] if core else [], extra_compile_args=[] if loops else SMALLEST if seldom else SMALL)
 
 
 GSL_ERRORS = "src/common/gsl_errors.c"
-SMALL = [] if sys.platform == "win32" else ["-O2"]
+SMALL, SMALLEST = ([], []) if sys.platform == "win32" else (["-O2"], ["-Os"])
 # the C core, linked once, as a library inside the package
 CORE = sorted(glob("src/**/*.c", recursive=True))
 CORE_FOLDER = "lib"     # of the package, and no package itself: beside modules the library would be taken for one
 
 EXTENSIONS = [
-    extension("_status", "common/_status.pyx"),
+    extension("_status", "common/_status.pyx", seldom=True),
     extension("solvers._function", "solver/_function.pyx"),
     extension("solvers._multifit", "solver/_multifit.pyx", core=True),
     extension("solvers._nlinear", "solver/_nlinear.pyx", core=True),
-    extension("solvers._siman", "solver/_siman.pyx"),
+    extension("solvers._siman", "solver/_siman.pyx", seldom=True),
     extension("parameters._values", "parameters/_values.pyx"),
     extension("minimizer._descent", "descent/_descent.pyx", core=True, loops=True),
     extension("minimizer._uncertainty", "descent/_uncertainty.pyx"),
