@@ -389,7 +389,7 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     end->id = id;
     end->count = (double)n;
     const int open = vague(b, end) || end->verdict == GSLFIT_RANK_DEFICIENT;  /* from the start it may come to where all is determined */
-    if ((there || near) && !silenced && (!succeeded(end) || open) && end->verdict != GSLFIT_SILENCED) refit(t, method, left, end);
+    if ((there || near) && (!succeeded(end) || open) && end->verdict != GSLFIT_SILENCED) refit(t, method, left, end);
     /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
     if (b->method == METHOD_AUTO && !reached && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED)
         refit(t, METHOD_LMDER, left, end);

@@ -60,6 +60,7 @@ struct gsl_refit {
     fit_bound bounds[MAX_FREE];
     int out_of_memory;
     int kinks;                        /* the model may have some */
+    int ran_off;                      /* chi-square fell or stayed along J's null space where it passed for a minimum */
     double ratio;                     /* of Newton's step to Gauss-Newton's, the greatest that was measured on this way down; else 1 */
     /* as far as the model has values: a bound on which it has none counts as lying where a fit got to */
     double low[MAX_FREE], high[MAX_FREE];
@@ -392,6 +393,7 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
     r->data = (polish_data){&r->points, which->inputs, o ? r->low : NULL, o ? r->high : NULL};
     r->first.residual = r->last.residual = NULL;
     r->ratio = 1;
+    r->ran_off = 0;
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
@@ -656,7 +658,7 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     const int p = r->program->nfree;
     double size[MAX_FREE];
     const double sigma = r->last.length / sqrt(r->points.n > p ? r->points.n - p : 1);
-    const int full = r->first.rank == p || has_opened(r, x, end);
+    const int full = r->first.rank == p || r->ran_off || has_opened(r, x, end);
     int open = 0, vague = 0, used = 0;
     sizes_at(r, x, size);
     for (int k = 0; k < p; k++) vague |= !end->flags[k] && sigma * r->last.deviations[k] > GSLFIT_VAGUE * size[k];
@@ -665,7 +667,7 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     if (!open || end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict)) return 0;
     const double rounding = rounding_at(&r->last);
     null_space_slope slope = gslfit_null_space_follow(r->polisher, &r->data, x, size, full, rounding, most, &r->last, &used);
-    if (slope == NULL_SPACE_FLAT && !full) slope = NULL_SPACE_RISES;  /* it was open at the start */
+    r->ran_off |= slope == NULL_SPACE_FALLS || slope == NULL_SPACE_FLAT;
     const double cosine = r->last.cosine, gradient = r->last.gradient;  /* of Newton's step, if that was taken */
     const int disputed = r->last.disputed, unseen = r->last.unseen;
     gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
@@ -676,7 +678,9 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     r->last.unseen |= slope == NULL_SPACE_UNSEEN;
     /* nobody has looked whether it is a plain, or where it leads */
     const int deficient = end->verdict == GSLFIT_RANK_DEFICIENT || (end->verdict == GSLFIT_AT_BOUND && any_open(r, end));
-    if (slope == NULL_SPACE_UNSEEN && !looked && ((deficient && full) || (unseen && (deficient || vague)))) end->status = FIT_MAX_NFEV;
+    const int away = r->ran_off && vague && r->last.promised > GSLFIT_CLOSE;
+    const int doubtful = (deficient && (full || unseen)) || (vague && unseen) || away;
+    if (slope == NULL_SPACE_UNSEEN && !looked && doubtful) end->status = FIT_MAX_NFEV;
     return slope == NULL_SPACE_FALLS;
 }
 

@@ -30,14 +30,19 @@ int gslfit_null_space_has(const polished *end, int k, double sigma, double value
 /* Refit the others beside x, whose variables with a flag stay, in at most `most` evaluations, or twice that if as many are `left`; say
  * how long the residual is then. A move along a valley that is bent by powers of e leaves amplitudes off by as many, and Gauss-Newton
  * steps of all together lead astray: where chi-square seems to rise, it is refitted once more, and what the model is linear in goes
- * first. */
-static double refitted(polisher *s, const polish_data *data, double *x, const unsigned char *flags, int open, double length, int most,
-                       int left, int *spent) {
+ * first. Where it rises by next to nothing along what may have run off (`runs`), the refit goes on until that is sure. */
+static double refitted(polisher *s, const polish_data *data, double *x, const unsigned char *flags, int open, int runs, double length,
+                       int most, int left, int *spent) {
     const double gain = open ? STAYS / 10 : ROUGHLY;
     double other[MAX_FREE];
     int more;
     memcpy(other, x, s->p * sizeof *x);
     const double found = gslfit_polish_beside(s, data, x, flags, open ? STEP_FEWER : STEP_TOGETHER, gain, most, spent);
+    if (runs && found > length * (1 + STAYS) && found <= length * (1 + ROSE) && *spent + most <= left) {
+        const double closer = gslfit_polish_beside(s, data, x, flags, STEP_TOGETHER, STAYS / 10, most, &more);
+        *spent += more;
+        return closer;
+    }
     if (!open || !s->some_bend || found <= length * (1 + ROSE) || *spent + most > left) return found;
     const double again = gslfit_polish_beside(s, data, other, flags, STEP_STRAIGHT, gain, most, &more);
     *spent += more;
@@ -50,12 +55,15 @@ null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, 
                                           int most, const polished *end, int *used) {
     const int p = s->p;
     const double length = end->length, least = length * (1 - GSLFIT_FALL) - rounding, plain = length * (1 + STAYS) + rounding;
-    unsigned char open[MAX_FREE], flags[MAX_FREE];
+    unsigned char open[MAX_FREE], runs[MAX_FREE], flags[MAX_FREE];
     const int refit = end->disputed ? MOST_DISPUTED : MOST_BESIDE;
     null_space_slope slope = NULL_SPACE_RISES;
     const double sigma = length / sqrt(s->n > p ? s->n - p : 1);
-    for (int k = 0; k < p; k++)
+    for (int k = 0; k < p; k++) {
         open[k] = gslfit_null_space_has(end, k, sigma, fabs(v[k]), size[k]) || (end->disputed && end->deviations[k] != 0);
+        /* at a minimum that is far from certain, Gauss-Newton promises no more than Newton; out on a plain it promises much */
+        runs[k] = full && end->promised > GSLFIT_CLOSE && sigma * end->deviations[k] > GSLFIT_VAGUE * size[k];
+    }
     for (int way = 0; way < 4 * WAYS; way++)
         for (int k = 0; k < p; k++) {
             if (!open[k]) continue;
@@ -72,16 +80,16 @@ null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, 
                 const double before = x[k];
                 x[k] = within(data, k, before + (way & 1 ? span : -span) * SHARES[share]);
                 if (x[k] == before) break;
-                const double found = refitted(s, data, x, flags, end->open[k], length, refit, most - *used, &spent);
+                const double found = refitted(s, data, x, flags, end->open[k], runs[k], length, refit, most - *used, &spent);
                 *used += spent;
                 if (found < least) {
                     memcpy(v, x, p * sizeof *v);
                     return NULL_SPACE_FALLS;
                 }
                 if (!(found <= plain)) break;
-                if (end->open[k] && end->norms[k] * fabs(x[k] - v[k]) > VISIBLE * length) {
+                if (full && (runs[k] || end->open[k]) && end->norms[k] * fabs(x[k] - v[k]) > VISIBLE * length) {
                     slope = NULL_SPACE_FLAT;
-                    if (full) break;
+                    break;
                 }
             }
         }

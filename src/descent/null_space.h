@@ -7,6 +7,9 @@
  * The same valleys are followed where J determines everything, but barely, and chi-square bends so much that Newton's step is a part of
  * Gauss-Newton's (`disputed`): there the quadratic is good for no more than its own step, and says nothing of where the valley leads.
  *
+ * So do they say where a fit has run out onto a plain while J still tells all variables apart: Gauss-Newton then promises much, as at no
+ * minimum, some errors are vast, and chi-square stays when such variables move by half of themselves.
+ *
  * Where the columns are dependent to rounding, and were at the start, a part of the model may be too small to be seen beside another: a
  * beam whose waist is 1e-12 of its width, a step of whose edge one point is seen. Such parts grow along a straight line, and it may take
  * 1e10 times the variables for one to be seen: the line is followed by strides that grow, for as long as chi-square stays as it is.

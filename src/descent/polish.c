@@ -231,7 +231,7 @@ static double settle(polisher *s, const double *v, polished *end) {
     end->chisqr = s->residual * s->residual;
     end->model = s->model;
     end->rank = s->rank;
-    end->cosine = s->residual > 0 ? promised / s->residual : 0;
+    end->cosine = end->promised = s->residual > 0 ? promised / s->residual : 0;
     if (promised != whole) end->gradient = fmin(end->gradient, end->cosine);
     return promised;
 }
@@ -266,7 +266,7 @@ static void begin(polisher *s, const polish_data *data, polished *end) {
     end->data = gslfit_points_data(data->points, s->room);
     end->settled = end->nfev = end->rank = end->disputed = end->unseen = end->kinked = 0;
     memset(s->released, 0, s->p);
-    end->chisqr = end->gradient = end->length = end->cosine = NAN;
+    end->chisqr = end->gradient = end->length = end->cosine = end->promised = NAN;
 }
 
 int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, polished *end) {

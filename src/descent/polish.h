@@ -24,6 +24,7 @@ typedef struct {
     double *residual; /* in: NULL, or where the residuals (n) at the end go */
     /* evidence at the end; see gslfit_evidence */
     double length, model, data, cosine;  /* |r|, |weighted model|, |weighted data| */
+    double promised;                     /* the cosine of the Gauss-Newton step, where `cosine` is that of Newton's */
     int rank;                            /* of the columns that count */
     int disputed;                        /* the cosine is that of Newton's step, though a Gauss-Newton step promises more */
     int unseen;                          /* chi-square's curvature was to be looked at, and there were not enough evaluations */

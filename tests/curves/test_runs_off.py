@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import gslfit
+from guess_accuracy import CASES, draw
+
 from gslfit import Parameters
 from gslfit.curves._batch import instruction_set
 from gslfit.errors import InputError
@@ -87,6 +89,28 @@ def test_a_minimum_at_infinity_is_no_success_by_any_instruction_set(problem, nam
         instruction_set(name)
         assert not gslfit.fit(formula, y, x=x, **start).success
         assert not gslfit.fit_batch(formula, y[None], x=x, **start).success.any()
+    except InputError:
+        pytest.skip(f"no {name} here")
+    finally:
+        instruction_set(best)
+
+
+# curves of models of the library whose chi-square falls towards infinity all along, by Newton's steps in 70 digits: two decays become one,
+# a decay becomes a straight line or a part of the response, a peak a Gaussian, the foot of a curve an exponential
+RUN_OFF = {"TriexponentialModel": (36, 42, 44, 46, 48, 111, 198), "BiexponentialModel": (62, 88, 283),
+           "BiexponentialResponseModel": (14, 18, 72, 98), "MoffatModel": (32, 40, 46, 69), "FiveParameterLogisticModel": (8, 24, 26)}
+
+
+@pytest.mark.parametrize("name", ["v4", "v3", "base"])
+@pytest.mark.parametrize("model", RUN_OFF)
+@pytest.mark.filterwarnings("ignore")
+def test_what_ran_off_is_no_success_while_j_tells_all_apart(model, name):
+    """At amplitudes of 1e4 J is still of full rank, and chi-square as good as flat."""
+    fitted, x, _, y = draw(next(case for case in CASES if case.cls == model), 300, 5)
+    best = instruction_set()
+    try:
+        instruction_set(name)
+        assert not fitted.fit_batch(y[list(RUN_OFF[model])], x=x).success.any()
     except InputError:
         pytest.skip(f"no {name} here")
     finally:

@@ -102,6 +102,10 @@ MENDED_BY_FIT = ((1500, 12713), (2001, 76214), (2001, 47188))
 FOUND = ((700, 60), (700, 1848), (700, 3505), (700, 4680))
 
 
+# minima that `fit_batch` called failures: silenced by a bound for all that the lanes said
+FOUND_BY_BATCHES = ((2, 25222), (2, 25805), (501, 13101))
+
+
 def single(entry, seed, row):
     """Fit a row by an entry that fits one by one; return its end, and the verdict on it where that is a success."""
     number, k = divmod(row, ROWS[entry])
@@ -127,15 +131,16 @@ def test_what_fit_took_for_a_minimum(seed, row):
     assert not success or found.outcome != FAULT, found
 
 
-@pytest.mark.parametrize(("seed", "row"), MENDED)
+@pytest.mark.parametrize(("seed", "row"), [*MENDED, *FOUND_BY_BATCHES])
 def test_what_was_no_minimum(seed, row):
-    """Single rows that ended away from a minimum: where they are a success, they are at one."""
+    """Single rows that ended away from a minimum, or at one that was not said: where they are a success, they are at one."""
     number, k = divmod(row, 1000)
     drawn = draw(seed, number, 1000, "fit_batch")
     weights = drawn.weights if drawn.weights is None or drawn.weights.ndim == 1 else drawn.weights[k:k + 1]
     block = drawn._replace(y=drawn.y[k:k + 1], weights=weights, start=drawn.start[k:k + 1])
     ends = RUN["fit_batch"](block, np.array([0]))
     assert np.isfinite(ends.values).all()
+    assert ends.success[0] or (seed, row) not in FOUND_BY_BATCHES
     if ends.success[0]:
         found = judge(rows_of(block), ends.values, Counter())[0]
         assert found.outcome != FAULT, found
