@@ -127,7 +127,10 @@ WORKLOADS = {
     "peaks": lambda: batch_of("peaks", 2000), "decays": lambda: batch_of("decays", 2000), "spots": lambda: batch_of("spots", 1000),
     "noisy peaks": lambda: batch_of("noisy_peaks", 2000), "small spots": lambda: batch_of("small_spots", 2000),
     "12 parameters": lambda: batch_of("several_peaks", 500, 4), "24 parameters": lambda: batch_of("several_peaks", 200, 8),
-    "bounded": bounded, "weighted": weighted, "tall": lambda: batch_of("long_curve", 20_000), "fit": one_fit, "minimize": minimised,
+    "bounded": bounded, "weighted": weighted,
+    "huber": lambda: batch_of("peaks", 2000, loss="huber", f_scale=.1),
+    "soft_l1": lambda: batch_of("peaks", 2000, loss="soft_l1", f_scale=.1),
+    "tall": lambda: batch_of("long_curve", 20_000), "fit": one_fit, "minimize": minimised,
     "Model.fit": of_model, "Model.fit, guessed": guessed,
 }
 

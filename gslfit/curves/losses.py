@@ -15,7 +15,7 @@ from gslfit.curves._batch import median_residuals, run
 from gslfit.errors import FitStatus
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective._loss import BOUNDED
-from gslfit.objective.loss import BEYOND, MAD, NUMBERS, ROUNDS, STEADY, TUNED, USUAL, in_range, is_flat, narrower
+from gslfit.objective.loss import BEYOND, MAD, NUMBERS, ROUNDS, STEADY, TUNED, USUAL, in_range, in_sight, is_flat, narrower
 from gslfit.objective.units import FAR_FROM_ONE, unit_of
 
 SUCCESSES = [status for status in FitStatus if status.success]
@@ -54,18 +54,19 @@ def _units(options: FitOptions, y: np.ndarray, how: Mapping[str, Any]) -> np.nda
         if weights is not None:
             most = _largest(1/weights if how.get("errors", False) else weights)
             most = np.where((most > 0) & (most < np.inf), most, 1.0)
-        size = sizes(y, how)
+        size = sizes(y, how, options.loss, own)
         units = unit_of(np.where(size > 0, size, own))
         return np.asarray(np.exp2(np.round(np.log2(np.clip(units, most/MOST_WEIGHT, most*MOST_WEIGHT)))))
 
 
-def sizes(y: np.ndarray, how: Mapping[str, Any]) -> np.ndarray:
-    """Return how large the largest weighted datum of each row is that takes part."""
+def sizes(y: np.ndarray, how: Mapping[str, Any], loss: str, scale: Any) -> np.ndarray:
+    """Return how large the largest weighted datum of each row is that takes part, and is in sight of a loss of some scale."""
     y, weights, mask = np.asarray(y) if y.dtype.kind == "f" else y.astype(float), how.get("weights"), how.get("mask")
     with np.errstate(all="ignore"):
         if weights is not None:
             y = y/weights if how.get("errors", False) else y*weights
-        return _largest(y if mask is None else np.where(mask, 0.0, y))
+        y = y if mask is None else np.where(mask, 0.0, y)
+        return np.minimum(_largest(y), in_sight(loss, y, scale))
 
 
 def near_one(y: np.ndarray, how: Mapping[str, Any]) -> bool:
@@ -119,7 +120,7 @@ def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarra
     else:
         scale[...] = f_scale
         if not 1/USUAL < np.min(scale, initial=1.0) <= np.max(scale, initial=1.0) < USUAL:
-            scale[...] = in_range(scale, sizes(y, how))
+            scale[...] = in_range(scale, sizes(y, how, options.loss, scale))
     if options.loss in BOUNDED and (led or options.method not in ("auto", "lanes")):    # whose lanes do so by themselves
         fit(loss=NUMBERS["huber"], scale=scale, start=start)
         start = _from_there(start, how)
@@ -128,7 +129,7 @@ def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarra
     how["nfev"] += spent
     if not isinstance(f_scale, str):
         _go_narrow(options, code, y, x, scale, start, how)
-    _refuse_flat(code, y, x, scale, how)
+    _refuse_flat(options.loss, code, y, x, scale, how)
     if not isinstance(f_scale, str):
         scale[...] = f_scale
 
@@ -169,13 +170,13 @@ def _go_narrow(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.nda
     some.put(np.isin(some.out["status"], SUCCESSES) & ~lower & left)
 
 
-def _refuse_flat(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, how: dict[str, Any]) -> None:
+def _refuse_flat(loss: str, code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, how: dict[str, Any]) -> None:
     """Take no end for a minimum where the loss is flat within rounding: most residuals lie far beyond its scale."""
     afar = np.isin(how["status"], SUCCESSES) & _are_beyond(AFAR, scale, how)
     if not afar.any():
         return
     some = _Rows(y, x, how, afar)
-    afar[some.places] = is_flat(_typical(code, some), some.part(scale), sizes(some.y, some.given))
+    afar[some.places] = is_flat(_typical(code, some), some.part(scale), sizes(some.y, some.given, loss, some.part(scale)))
     how["status"][afar] = FitStatus.NO_PROGRESS
 
 

@@ -76,7 +76,10 @@ def units_of(found: BatchResult) -> np.ndarray:
     if data.y is None or data.ycov is not None or data.loss == "poisson":
         return np.ones(found.shape)
     how = {"weights": data.weights, "errors": data.inverted, "mask": data.mask}
-    return np.ones(found.shape) if near_one(data.y, how) else np.broadcast_to(unit_of(sizes(data.y, how)), found.shape)
+    if near_one(data.y, how):
+        return np.ones(found.shape)
+    size = sizes(data.y, how, data.loss, 1.0 if data.f_scale is None else data.f_scale)
+    return np.broadcast_to(unit_of(size), found.shape)
 
 
 def _costs_in(unit: np.ndarray, found: BatchResult, places: Any) -> np.ndarray:

@@ -569,7 +569,29 @@ class Descent(Polish):
             success, reason = False, FitStatus.SILENCED if self.held else FitStatus.LOST_EFFECT
         if self.exact and not self.finite:
             success, reason = False, FitStatus.NONFINITE
-        return self._solution(success, reason, dead, lost, settled, verdict, (*silent, *lost, *self.bent))
+        end = self._solution(success, reason, dead, lost, settled, verdict, (*silent, *lost, *self.bent))
+        return self._vanish(end) if self.norm() <= VANISHED else end
+
+    def _vanish(self, end: Solution) -> Solution:
+        """Return an end with parameters that have vanished with the residual (amplitudes of 1e-300) 0, and what that silences left out."""
+        first, problem = self.first, self.problem
+        if first.first_norms is None or problem.fun.scale < 1:      # in another unit these may be what was asked for
+            return end
+        size, begun = np.abs(self.x), np.abs(first.problem.x0)
+        none = (size*first.first_norms <= VANISHED) & (first.first_norms > 0) & ((size < SHRUNK*begun) | (begun == 0))
+        none &= (problem.lower <= 0) & (problem.upper >= 0)
+        x = np.where(none, 0.0, self.x)
+        if not none.any() or not length(r := problem.fun(x)) <= VANISHED:
+            return end
+        dead, J = [], np.array(first.first_J)
+        for j in np.flatnonzero(~none):
+            way = np.where(np.arange(self.p) == j, x*MOVE, 0.0)
+            if length(problem.fun(np.clip(x + way, problem.lower, problem.upper))) <= VANISHED:
+                dead.append(int(j))
+                J[:, j] = 0
+        qr = ScaledQR(J, self.rank_tolerance, np.isin(np.arange(self.p), [*self.held]))
+        return end._replace(x=x, residual=r, jacobian=J, cosines=np.zeros(self.p), dead=tuple(sorted({*dead, *qr.undetermined()})),
+                            lost=tuple(dead), factors=qr.factors(), norms=qr.norms, idle=())
 
     def _inert(self) -> bool:
         """Return whether the residual stays as it is wherever a parameter that isn't held goes by a part of its size: then it is no

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from gslfit.minimizer.jacobian import UserJacobian
 
 
+def _limit(options: FitOptions, nvarys: int) -> int:
+    """Return how many evaluations of the residual a fit of so many parameters may take."""
+    return 1000*(nvarys + 1) if options.max_nfev is None else options.max_nfev
+
+
 class Setup:
     """One fit, prepared: its free variables, its residual, its problem."""
 
@@ -102,8 +107,7 @@ class Setup:
         if not p and not params:
             raise InputError("no parameter varies: there are none in params")
         self.lower, self.upper = self.free.bounds()
-        limit = options.max_nfev
-        self.limit = 1000 * (p + 1) if limit is None else limit
+        self.limit = _limit(options, p)
         self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options.nan_policy, iter_cb, self.limit)
         self.starts = self.starts or self.free.starts()         # as the caller gave them
         self.x0 = self.free.origin
@@ -416,7 +420,8 @@ class Minimizer(Answers, Passes):
                 other.params[name].value = value
             other.leastsq(**MINIMIZE.values(told._replace(covar=False)))
             return other
-        options, begin, spent = beginning(options, fitted)
+        nvarys = len(self.params.bind().names)
+        options, begin, spent = beginning(options, fitted, _limit(options, nvarys), nvarys)
         return self._further(options, begin, looked + spent)
 
     def _further(self, options: FitOptions, begin: Mapping[str, float], spent: int) -> Setup:

@@ -21,7 +21,7 @@ from gslfit.minimizer._descent import BLUR, Differences
 from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Solution
 from gslfit.minimizer.options import FitOptions
-from gslfit.minimizer.precision import EPS
+from gslfit.minimizer.precision import EPS, SMALLEST
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual, flatten_as, numbers_of
 from gslfit.minimizer.uncertainty import KnownErrors
 from gslfit.objective._loss import BOUNDED
@@ -35,6 +35,8 @@ NEAR = 1e-6             # of a standard error: steps this short that no longer s
 HALVES = 8              # times that a step is halved where the cost rises
 ROUNDING = 1e-13        # of the cost
 SPENT = .5              # of the evaluations allowed, before the fit itself
+LED = .1                # of them, for least squares, which may have no minimum beside an outlier, but so many a parameter at least:
+LED_EACH = 100
 FEW = 4                 # times a rounding of the residual's length: how well it is known
 
 
@@ -246,7 +248,8 @@ def begins_near(setup: Any) -> bool:
     return not typical(setup.bent.last if here is None else setup.bent.last[here]) > AFAR*setup.bent.loss.f_scale
 
 
-def beginning(options: FitOptions, fitted: Callable[[FitOptions, Mapping[str, float]], Any]) -> tuple[FitOptions, dict[str, float], int]:
+def beginning(options: FitOptions, fitted: Callable[[FitOptions, Mapping[str, float]], Any], limit: int,
+              nvarys: int) -> tuple[FitOptions, dict[str, float], int]:
     """Return the options of a fit by a robust loss with its scale, where it begins, and the evaluations that took.
 
     A scale "mad" is 1.48 times the median absolute residual of the fit by Huber's loss with that very scale, times what makes the loss 95 %
@@ -259,35 +262,51 @@ def beginning(options: FitOptions, fitted: Callable[[FitOptions, Mapping[str, fl
     fitted : callable
         ``fitted(options, begin)`` returns a Minimizer of the same residual, fitted by these from where parameters are to begin; its
         parameters are its own.
+    limit : int
+        Of the evaluations allowed.
+    nvarys : int
+        How many parameters vary.
+
+    Raises
+    ------
+    InputError
+        If the scale is "mad", and half of the residuals are 0 at the start and at the least squares' end.
     """
     given, begin, spent = options.f_scale, dict[str, float](), 0
 
-    def led(by: str, f_scale: float) -> tuple[float, bool]:
-        """Fit from where the last fit ended; return the standard deviation that its residuals stand for, and whether to go on from there:
-        unless that is no end, or most evaluations are spent.
+    def led(by: str, f_scale: float) -> tuple[float, float, bool]:
+        """Fit from where the last fit ended; return the standard deviations that its residuals stand for at its start and its end, and
+        whether to go on from there: unless that is no end, or most evaluations are spent.
         """
         nonlocal begin, spent
-        found = fitted(options._replace(loss=by, f_scale=f_scale), begin)
+        most = limit if by != "linear" else min(limit, max(int(LED*limit), LED_EACH*(nvarys + 1)))
+        found = fitted(options._replace(loss=by, f_scale=f_scale, max_nfev=most), begin)
         spent += found.nfev
         if found.success:
             begin = {name: float(found.params[name].value) for name in found.var_names}
-        return typical(found.residual), found.success and spent <= SPENT*found._setup.limit
+        first = typical(found._setup.r0/found._setup.residual.scale)
+        return first, typical(found.residual), found.success and spent <= SPENT*limit
     if given == "mad":
-        (scale, further), before = led("linear", 1.0), 0.0
+        (first, scale, further), before = led("linear", 1.0), 0.0
+        if not first + scale > 0:
+            raise InputError('f_scale="mad": half of the residuals are 0, which is no scale; give a number')
+        if not further and 0 < first < scale:           # least squares were led astray
+            scale = first
+        if not scale > SMALLEST:                        # any will do; but a fit that begins with residuals of 0 sees no parameter's effect
+            begin = {}
         for _ in range(ROUNDS):
-            if not scale > 0:
-                raise InputError('f_scale="mad": half of the residuals are 0, which is no scale; give a number')
+            scale = scale if scale > SMALLEST else before or 1.0
             if abs(scale - before) <= STEADY*scale or not (further or before == 0):
                 break
             before = scale
-            scale, further = led("huber", scale*TUNED["huber"])
+            _, scale, further = led("huber", scale*TUNED["huber"])
         given = scale*TUNED[options.loss]
     elif options.loss not in BOUNDED:
-        size, further = led("linear", 1.0)
+        _, size, further = led("linear", 1.0)
         for wide in narrower(size*TUNED["huber"], given):
             if not further:
                 break
-            further = led("huber", float(wide))[1]
+            further = led("huber", float(wide))[2]
     if options.loss in BOUNDED:         # a fit that comes to its scale so itself
         led("huber", float(given))
     return options._replace(f_scale=given), begin, spent

@@ -6,6 +6,9 @@ BOUNDED: tuple[str, ...]
 STEP: int
 BENT: int
 ERRORS: int
+SIGHT: int
+FARTHEST: float
+OUT_OF_SIGHT: float
 
 def length(a: ArrayLike) -> float: ...
 def rows(loss: str, kind: int, values: ArrayLike, y: ArrayLike | None = None, weights: ArrayLike | None = None,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from gslfit.checks import choice, positive
-from gslfit.objective._loss import BENT, ERRORS, NUMBERS, STEP, rows
+from gslfit.objective import _loss
+from gslfit.objective._loss import BENT, ERRORS, NUMBERS, SIGHT, STEP, rows
 from gslfit.records import Record
 
 LOSSES = tuple(NUMBERS)
@@ -44,6 +45,40 @@ def in_range(f_scale: Any, size: Any) -> Any:
     with np.errstate(over="ignore", under="ignore"):
         known = np.asarray(size) > 0
         return np.clip(f_scale, np.where(known, size, 0.0)/FARTHEST, np.where(known, np.multiply(size, FARTHEST), FARTHEST))
+
+
+def in_sight(loss: str, numbers: Any, scale: Any) -> np.ndarray:
+    """Return the sizes beyond which weighted data are out of a loss's sight, of each row: `src/objective/counted.h`.
+
+    Parameters
+    ----------
+    loss : str
+    numbers : ndarray, shape (..., n)
+        Those that are not finite don't count.
+    scale : float or ndarray, shape (...)
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Infinite where no number is.
+    """
+    data = np.asarray(numbers, float)
+    most = np.full(data.shape[:-1], np.inf)
+    if loss not in ROBUST:
+        return most
+    with np.errstate(all="ignore"):
+        scale = np.broadcast_to(scale, most.shape)
+        data = np.where(np.isfinite(data), data, 0.0)
+        for place in np.argwhere(np.abs(data).max(axis=-1, initial=0.0) > _loss.OUT_OF_SIGHT*scale):
+            where = tuple(place)
+            most[where] = rows(loss, SIGHT, data[where], scale=scale[where])[2]
+    return most
+
+
+def counted_cost(loss: str, scale: Any, count: Any) -> np.ndarray:
+    """Return what the costs of so many points count for at most, where they say how far off a minimum is: see the same."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.square(np.multiply(_loss.FARTHEST, scale))*np.asarray(count) if loss in ROBUST else np.asarray(np.inf)
 
 
 def is_flat(typical: Any, f_scale: Any, size: Any) -> Any:
@@ -101,7 +136,8 @@ class Loss(Record):
         with np.errstate(all="ignore"):
             r = np.asarray(values, float) if y is None else np.subtract(values, y)
             r = r if weights is None else r*weights
-        return float(in_range(self.f_scale, np.abs(r).max(initial=0.0, where=np.isfinite(r))))
+        r = np.abs(r, where=np.isfinite(r), out=np.zeros(np.shape(r)))
+        return float(in_range(self.f_scale, min(float(r.max(initial=0.0)), float(in_sight(self.name, r.reshape(-1), self.f_scale)))))
 
     def _rows(self, kind: int, values: Any, y: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, float]:
         """Return what the loss makes of points."""

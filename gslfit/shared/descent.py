@@ -170,6 +170,10 @@ class Descent:
         """The sum of the costs at the point reached."""
         return raw_cost(self.state)
 
+    def counted(self, state: State) -> float:
+        """Return the sum of the costs at a state, as far as they count."""
+        return float(sum(group.counted(each.cost).sum() for group, each in zip(self.groups, state.sums, strict=True)))
+
     @staticmethod
     def active(group: Group, v: np.ndarray, sums: Sums) -> np.ndarray:
         """Return which local parameters may move: not those on a bound that chi-square pushes against."""
@@ -242,7 +246,7 @@ class Descent:
 
     def _sees_last_digits(self, state: State) -> bool:
         """Return whether the last digit of a parameter is more than what may be left to go."""
-        chisqr = sum(each.cost.sum() for each in state.sums)
+        chisqr = self.counted(state)
         least = TIGHT/EPS*np.sqrt(chisqr/max(self.ndata - self.nvarys, 1))
         sizes = [np.sqrt(np.einsum("qqm->qm", sums.block))*np.abs(v[group.local.own, :len(group.which)])
                  for group, sums, v in zip(self.groups, state.sums, state.v, strict=True)]
@@ -386,9 +390,9 @@ class Descent:
         """Return how far the minimum is, in standard errors, by an undamped step; and which data sets' own parameters have as far to go."""
         state = self.state
         self.leave_last_digits(state)
-        chisqr = sum(each.cost.sum() for each in state.sums)
-        square = measured_by(*(sum(each.sum() for each in of) for of in zip(*((group.squares, group.first_costs) for group in self.groups),
-                                                                            strict=True)))
+        chisqr = self.counted(state)
+        square = measured_by(*(sum(each.sum() for each in of) for of
+                               in zip(*((group.squares, group.counted(group.first_costs)) for group in self.groups), strict=True)))
         variance = chisqr/max(self.ndata - self.nvarys, 1)
         floor = ROUNDING**2
         shared = self.reduced(state).decrement
@@ -407,7 +411,7 @@ class Descent:
         if self.patient or not 0 < count <= max(1, STRAGGLERS*total) or total == count:
             return False
         state = self.state
-        variance = sum(each.cost.sum() for each in state.sums)/max(self.ndata - self.nvarys, 1)
+        variance = self.counted(state)/max(self.ndata - self.nvarys, 1)
         if self.reduced(state).decrement > variance:
             return False
         self.stragglers = [(k, np.flatnonzero(each)) for k, each in enumerate(far) if each.any()]

@@ -70,7 +70,7 @@ def judge_shared(descent: Descent, reason: FitStatus, start: np.ndarray, first_n
     start, first_norms : ndarray, shape (s,)
         Where the fit began, and the greatest lengths of the columns since.
     first_cost : float
-        What all data sets cost there.
+        What all data sets cost there, as far as that counts.
     idle : ndarray of bool, shape (s,), optional
         Those that bounds of all data sets silence, where a look from inside has found nothing lower: the others are judged.
 
@@ -82,7 +82,7 @@ def judge_shared(descent: Descent, reason: FitStatus, start: np.ndarray, first_n
     """
     state, shared = descent.state, descent.state.shared
     descent.leave_last_digits(state)
-    residual = float(np.sqrt(max(descent.raw_cost, 0.0)))
+    residual = float(np.sqrt(max(descent.counted(state), 0.0)))
     square = sum(float(group.squares.sum()) for group in descent.groups)
     norms = descent.lengths(state)
     slopes = sum(each.shared_slopes.sum(axis=1) for each in state.sums)
@@ -120,17 +120,18 @@ def judge_sets(known: Known, group: Group, state: State, k: int, looked: np.ndar
     which, sums, part, stays, even = group.which, state.sums[k], state.whole[k], state.own_stays[k], state.own_even[k]
     values, low, high = state.v[k][group.local.own, :len(which)], group.low, group.high
     norms = np.sqrt(np.einsum("qqm->qm", sums.block))
-    residual, rounding = np.sqrt(sums.cost), ROUNDING**2*group.measures
+    costs, first_costs = group.counted(sums.cost), group.counted(known.first_costs[which])
+    residual, rounding = np.sqrt(costs), ROUNDING**2*group.measures
     sides = np.where(values <= low, -1, np.where(values >= high, 1, 0)).astype(np.int8)
     first = np.maximum(known.norms[:, which], norms)
     size = np.maximum(np.abs(values), np.abs(known.first[:, which]))
     with np.errstate(all="ignore"):
-        fallen = np.maximum(NEGLIGIBLE**2, FALLEN**2*np.maximum(sums.cost, rounding)/known.first_costs[which])
-        unseen = np.maximum(NEGLIGIBLE**2*sums.cost, rounding)
-        gone = (norms == 0) | (((norms*size)**2 <= unseen) & ((sums.cost <= rounding) | (norms**2 <= fallen*first**2)))
+        fallen = np.maximum(NEGLIGIBLE**2, FALLEN**2*np.maximum(costs, rounding)/first_costs)
+        unseen = np.maximum(NEGLIGIBLE**2*costs, rounding)
+        gone = (norms == 0) | (((norms*size)**2 <= unseen) & ((costs <= rounding) | (norms**2 <= fallen*first**2)))
         cosines = np.where(norms > 0, sums.slopes/(norms*residual), 0.0)
         held = (sides != 0) & ~(cosines*sides > 0)
-        low_enough = state.free[k].decrement <= np.maximum(CLOSE**2*sums.cost, rounding)
+        low_enough = state.free[k].decrement <= np.maximum(CLOSE**2*costs, rounding)
     plain = low_enough & ~even.any(axis=0) & ~gone.any(axis=0) & ~held.any(axis=0) & part.independent.all(axis=0) & np.isfinite(sums.cost)
     known.status[which] = np.where(plain, FitStatus.CONVERGED, FitStatus.NO_PROGRESS)
     known.undetermined[:, which], known.held[:, which], known.silenced[which] = ~part.independent, False, False
@@ -142,7 +143,7 @@ def judge_sets(known: Known, group: Group, state: State, k: int, looked: np.ndar
             return (float(np.sqrt(moving.decrement[0])/residual[j]) if residual[j] > 0 else 0.0), int(one.independent.sum())
         def verdict(looked: bool, j: int = int(j), cosine_and_rank: CosineAndRank = cosine_and_rank) -> tuple[FitStatus, np.ndarray]:
             return judge(values[:, j], known.first[:, which[j]], norms[:, j], first[:, j], cosines[:, j], sides[:, j],
-                         residual=float(residual[j]), first_residual=float(np.sqrt(known.first_costs[which[j]])),
+                         residual=float(residual[j]), first_residual=float(np.sqrt(first_costs[j])),
                          scale=float(np.sqrt(group.squares[j])), linear=group.straight, cosine_and_rank=cosine_and_rank, looked=looked,
                          bent=even[:, j])
         status, flags = verdict(looked is not None and bool(looked[j]))

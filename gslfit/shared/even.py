@@ -45,7 +45,7 @@ def look_at_shared(groups: list[Group], shared: np.ndarray, begun: np.ndarray, b
     open_ &= nonlinear(groups, len(size))
     even, least = open_ & is_even(columns, size, lengths), shared.copy()
     rounding = 4*EPS*np.sqrt(measured_by(sum(float(group.squares.sum()) for group in groups),
-                                         sum(float(group.first_costs.sum()) for group in groups)))
+                                         sum(float(group.counted(group.first_costs).sum()) for group in groups)))
     for k in np.flatnonzero(open_ & is_even(columns/FAINT, size, lengths)):
         beside = np.sqrt([cost_at(np.where(np.arange(len(size)) == k, way, shared)) for way in ways])[:, None]
         even[k] &= bends(lengths[:1], beside, np.array([rounding]))[0]

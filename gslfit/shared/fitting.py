@@ -221,6 +221,8 @@ class Fitting:
 
     def _put_back(self, kept: tuple[dict[str, Any], list[dict[str, Any]]]) -> None:
         """Make what was known then what is known; it may be put back once more."""
+        for name in set(self.__dict__) - set(kept[0]):      # what was not known yet
+            delattr(self, name)
         self.__dict__.update(kept[0])
         for known, own in zip(self.known, kept[1], strict=True):
             known.__dict__.update({name: value.copy() if isinstance(value, np.ndarray) else value for name, value in own.items()})
@@ -262,23 +264,39 @@ class Fitting:
     def _scale_by(self, factor: float | str) -> np.ndarray:
         """Scale the loss of all data sets, or each by its own residuals: 1.48 times their median size, times what a loss has for that."""
         scales = np.ones(self.sets.total)
-        for group in [] if self.descent is None or not isinstance(factor, str) else self.descent.groups:
-            known = self.of(group)
-            size = group.typical(self.descent.state.v[self.descent.groups.index(group)])  # type: ignore[union-attr]
-            scales[known.part.places[group.which]] = np.where(size > 0, size, 1.0)
+        if isinstance(factor, str):
+            groups = self._groups() if self.descent is None else self.descent.groups
+            places = [group.put(self.shared, group.values) for group in groups] if self.descent is None else self.descent.state.v
+            for group, v in zip(groups, places, strict=True):
+                size = group.typical(v)
+                scales[self.of(group).part.places[group.which]] = np.where(size > 0, size, 1.0)
         self.scales = scales*(TUNED[factor] if isinstance(factor, str) else factor)
         return self.scales
 
     def _find_scales(self) -> None:
-        """Find the scale of each data set that its residuals have in a fit by Huber's loss of that very scale."""
+        """Find the scale of each data set that its residuals have in a fit by Huber's loss of that very scale: from the least squares' end
+        on, or where these are led astray by outliers, from the start.
+        """
+        begun, self.share = self._kept(), FIRST_SHARE
         self._rounds()
+        if self._is_whole():
+            self._settle_scales()
+        self.share = 1.0
+        if not self._is_whole():
+            spent = self.nfev
+            self._put_back(begun)
+            self.nfev = spent
+            self._settle_scales()
+        self._scale_by(self.options.loss)
+
+    def _settle_scales(self) -> None:
+        """Fit by Huber's loss, and take its scales from the residuals, until these stay what they are."""
         self._loss = "huber"
         for _ in range(MAD_ROUNDS):
             before, after = self.scales, self._scale_by("huber")
-            if self.descent is None or (before is not None and not (abs(after - before) > STEADY*after).any()):
+            if before is not None and (self.descent is None or not (abs(after - before) > STEADY*after).any()):
                 break
             self._rounds()
-        self._scale_by(self.options.loss)
 
     def _is_flat(self) -> bool:
         """Return whether a robust loss is flat within rounding at the residuals of a data set."""
@@ -463,7 +481,7 @@ class Fitting:
         descent = Descent(groups, self.shared.copy(), self.low, self.high, ndata, max(1, self._most() - self.nfev),
                           patient=self.patient, begun=self.shared_first)
         if np.isnan(self.first_cost):
-            self.first_cost = sum(group.first_costs.sum() for group in groups)
+            self.first_cost = sum(group.counted(group.first_costs).sum() for group in groups)
         reason = descent.run()
         self.descent, self.nfev, self.shared = descent, self.nfev + descent.nfev, descent.state.shared
         self.shared_norms = np.maximum(self.shared_norms, descent.shared_norms)

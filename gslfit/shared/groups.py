@@ -19,7 +19,7 @@ from gslfit.errors import FitStatus
 from gslfit.minimizer.cold_start import COLD, MATTERS
 from gslfit.minimizer.options import BATCH, FitOptions
 from gslfit.minimizer.precision import SMALLEST
-from gslfit.objective.loss import MAD, NUMBERS, in_range
+from gslfit.objective.loss import MAD, NUMBERS, counted_cost, in_range, in_sight
 from gslfit.parameters.bounds import INSIDE, NEAR
 from gslfit.records import Record
 from gslfit.shared._rows import LEAST_CURVATURE, SIDE_BY_SIDE, ZEROS, Rows, interior
@@ -74,7 +74,9 @@ class Group:
     sizes, extremes : list of float
         The greatest sizes of weighted data and of weights; for both the least and the greatest of the data sets' own.
     squares : ndarray, shape (k,)
-        The sum of the squares of a data set's weighted data.
+        The sum of the squares of a data set's weighted data; by a robust loss of what is in sight of them.
+    most : ndarray, shape (k,)
+        What its cost counts for at most; infinite, unless the loss is a robust one.
     first_costs : ndarray, shape (k,)
         What each cost where the fit began; NaN until a descent has told.
     """
@@ -102,6 +104,11 @@ class Group:
         rows = [np.abs(each).max(axis=-1, initial=0.0) for each in (counts, np.ones(1) if weights is None else weights)]
         self.extremes = [float(size) for each in rows for size in (each.min(initial=np.inf, where=each > 0), each.max(initial=0.0))]
         self.squares = counts.sum(axis=1) if options.loss == "poisson" else np.einsum("mn,mn->m", counts, counts)
+        self.most, size = np.full(len(which), np.inf), self.sizes[0]
+        if scale is not None:
+            sights = in_sight(options.loss, counts, np.multiply(scale, unit))
+            far, size = sights < np.inf, min(size, float(sights.max(initial=0.0)))
+            self.squares[far] = (np.minimum(np.abs(counts[far]), sights[far, None])**2).sum(axis=1)
         self.inputs = np.array([self._spread(part.job.start[name]) for name in folded.inputs]).reshape(len(folded.inputs), self.size)
         limits = [sets.bounds.get(sets.local[k], (np.array(-np.inf), np.array(np.inf))) for k in self.local.whole]
         shape = len(self.local.own), len(which)
@@ -113,7 +120,9 @@ class Group:
         self.linear = bool(own) and not self.bounded and options.loss == "linear" and set(folded.linearity.together(own)) == set(own)
         self.straight = len(folded.linearity.together(list(names))) == len(names)
         with np.errstate(over="ignore"):
-            self.scale = None if scale is None else self._filled(in_range(scale*unit, self.sizes[0]))
+            self.scale = None if scale is None else self._filled(in_range(scale*unit, size))
+        if self.scale is not None:
+            self.most = counted_cost(options.loss, self.scale[:len(which)], y.shape[1])
         self.given, self.values = values, interior(values, self.low, self.high, INSIDE, NEAR)
         offsets = np.setdiff1d(self.linear_places().own, self.amplitudes.own)       # these silence no others by lying on a bound
         self.values[offsets] = values[offsets]
@@ -126,7 +135,11 @@ class Group:
         """What rounding is measured by, `squares`, or where the data are all zero, those of the model at the start: see (a) of
         `src/common/judgement.h`.
         """
-        return measured_by(self.squares, self.first_costs)
+        return measured_by(self.squares, self.counted(self.first_costs))
+
+    def counted(self, costs: np.ndarray) -> np.ndarray:
+        """Return costs as far as they count where they say how far off a minimum is: `src/objective/counted.h`."""
+        return np.minimum(costs, self.most)
 
     def _spread(self, start: Any) -> np.ndarray:
         """Return start values of the data sets, and of the rows that fill up the last lanes."""

@@ -179,7 +179,7 @@ static void check_end(const batch *b, fit_result *end) {
     if (!gslfit_well_ended(end->status)) return;
     if (!(end->gradient <= GSLFIT_CLOSE)) {
         const fit_options *o = &b->options;
-        const double tolerance = gslfit_larger(o->xtol, gslfit_larger(o->ftol, o->gtol)), length = end->length;
+        const double tolerance = gslfit_larger(o->xtol, gslfit_larger(o->ftol, o->gtol)), length = end->counted;
         const int exact = length <= GSLFIT_ROUNDING * end->scale;
         if (!exact && !(end->gradient <= gslfit_cosine_bound(length, end->scale, tolerance))) end->status = FIT_NO_PROGRESS;
     }
@@ -215,7 +215,8 @@ static void put(thread *t, fit_result *end) {
 
 /* A row that can't be fitted at all: it has no numbers. */
 static void put_nothing(thread *t, long id, fit_status status, int nfev, double count) {
-    fit_result end = {.id = id, .status = status, .nfev = nfev, .chisqr = NAN, .gradient = NAN, .length = NAN, .count = count};
+    fit_result end = {.id = id, .status = status, .nfev = nfev, .chisqr = NAN, .gradient = NAN, .length = NAN, .counted = NAN,
+                      .count = count};
     end.deviations = end.correlations = t->correlations;
     for (int k = 0; k < t->batch->program->nfree; k++) {
         end.v[k] = NAN;
@@ -243,7 +244,7 @@ static int flat(const batch *b, const fit_result *end) {
 /* Whether a parameter's error is so much larger than the parameter, at the end and at the start, that it may have run out onto a plain. */
 static int vague(const batch *b, const fit_result *end) {
     const double *start = b->v + end->id * b->program->nfree;
-    const double sigma = end->length / sqrt(gslfit_larger(1, end->count - b->program->nfree));
+    const double sigma = end->counted / sqrt(gslfit_larger(1, end->count - b->program->nfree));
     for (int k = 0; k < b->program->nfree; k++)
         if (sigma * deviation(end, k) > GSLFIT_VAGUE * gslfit_larger(fabs(end->v[k]), fabs(start[k]))) return 1;
     return 0;
@@ -252,7 +253,7 @@ static int vague(const batch *b, const fit_result *end) {
 /* Whether bounds hold some variables, so that a good part of the data is left, and the others are where they began, by what tells: that may
  * be a place where chi-square falls to both sides (a peak that has to leave zeros), which slopes don't tell. */
 static int stayed(const batch *b, const fit_result *end) {
-    const double sigma = end->length / sqrt(gslfit_larger(1, end->count - b->program->nfree));
+    const double sigma = end->counted / sqrt(gslfit_larger(1, end->count - b->program->nfree));
     int others = 0;
     if (end->status != FIT_AT_BOUND || end->length < LEFT * end->scale) return 0;
     for (int k = 0; k < b->program->nfree; k++) {

@@ -1,4 +1,6 @@
 #include "gather_rows.h"
+#include "common/rare.h"
+#include "objective/counted.h"
 #include "program/folding.h"
 
 #include <float.h>
@@ -172,6 +174,14 @@ static void spread_row(const thread *t, lane_rows *to, const row_in *in, int lan
         if (in->spread_x[j]) spread(to->x[j] + lane, t->row_x[j], s->points);
 }
 
+/* By a robust loss: the squares without what is out of sight, and what the cost counts for. What weighs the data is in t->room. */
+GSLFIT_RARE static void count_in_sight(thread *t, const double *y, double scale, next_fit *fit) {
+    const row_source *s = &t->batch->source;
+    const double *data = has_weights(s) || s->factor ? t->room : y;
+    fit->most = gslfit_counted_cost(s->loss, scale, fit->count);
+    fit->square = gslfit_square_in_sight(s->loss, scale, fit->square, data, s->points);
+}
+
 int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
     const row_source *s = &t->batch->source;
     const long n = s->points;
@@ -187,6 +197,8 @@ int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
     for (int j = 0; j < s->nx; j++) sound &= t->finite_x[j] || all_finite(t->row_x[j], n);
     if (!isfinite(fit->square) && !all_finite(in.y, n)) sound = 0;
     if (!sound) return spoilt(t, in.y, fit);
+    fit->most = INFINITY;
+    if (gslfit_is_robust(s->loss)) count_in_sight(t, in.y, gslfit_source_scale(s, id), fit);
     spread_row(t, &t->rows, &in, lane);
     t->row_data = in.y;
     return 1;

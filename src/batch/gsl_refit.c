@@ -357,7 +357,7 @@ static void judge(gsl_refit *r, const double *x, int looked, null_space_slope sl
     const fit_options *o = r->now.options;
     double direction[MAX_FREE], size[MAX_FREE];
     unsigned char bent[MAX_FREE], bending[MAX_FREE];
-    gslfit_evidence e = {.p = p, .residual = r->last.length, .first_residual = r->first.length, .scale = scale_of(r, x),
+    gslfit_evidence e = {.p = p, .residual = r->last.counted, .first_residual = r->first.counted, .scale = scale_of(r, x),
                          .tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), .cosine = r->last.cosine, .rank = r->last.rank, .x = x,
                          .start = r->now.start, .norms = r->last.norms, .first_norms = r->first.norms, .slopes = r->last.slopes,
                          .bounds = r->transform ? r->last.bounds : NULL, .looked = looked, .plain = slope == NULL_SPACE_FLAT,
@@ -809,6 +809,7 @@ static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end
     end->deviations = r->last_spread.deviations;
     end->correlations = r->last_spread.correlations;
     end->length = r->last.length;
+    end->counted = r->last.counted;
     end->chisqr = r->last.chisqr;
     end->gradient = r->last.gradient;
     end->scale = scale_of(r, x);

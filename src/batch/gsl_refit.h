@@ -6,6 +6,7 @@
 #ifndef GSLFIT_REFEREE_H
 #define GSLFIT_REFEREE_H
 
+#include "common/rare.h"
 #include "batch.h"
 #include "program/curve.h"
 
@@ -51,17 +52,20 @@ int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *in
 
 /* Move `start` (p), the case's own, where amplitudes are far too small beside the data, and take the case up again from there. Returns
  * whether residual and Jacobian are finite there. */
+GSLFIT_RARE
 int gslfit_refit_warm(gsl_refit *r, double *start);
 
 /* Move `start` (p), the case's own, where variables hide each other on the bounds that the caller's start lies on (an amplitude and a rate
  * of 0), and nothing tells how far inside the guess should have put them: of a hundred times as far, and so on, and as near, that
  * is taken beside which what the model is linear in fits best. Adds the evaluations to `used`. Returns whether residual and Jacobian are
  * finite there. */
+GSLFIT_RARE
 int gslfit_refit_unhide(gsl_refit *r, double *start, int *used);
 
 /* Move `start` (p), the case's own, further inside from the bounds that the caller's start lies on, or nearer to them, to where more
  * variables are seen: what begins on a bound has been moved inside by guess. Adds the evaluations to `used`. Returns whether residual and
  * Jacobian are finite there. */
+GSLFIT_RARE
 int gslfit_refit_further_inside(gsl_refit *r, double *start, int *used);
 
 /* Fit from the start by one method, in at most `most` evaluations. Fills end but its id and count; its arrays last until the next fit or
@@ -84,6 +88,7 @@ double gslfit_refit_deviation(const gsl_refit *r, const double *slopes);
 
 /* An end where what is held at a bound silences others is looked at again: from inside the bound, with the silenced ones where the
  * residual is largest. The end becomes a lower one, or "at bound" where there is none. */
+GSLFIT_RARE
 void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_result *end);
 
 #endif

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/clock.h"
+#include "common/rare.h"
 #include "common/subnormals.h"
 #include "gather_rows.h"
 #include "lanes/lane_state.h"
+#include "objective/counted.h"
 
 enum { CHUNK = 4096, MOST_CHUNKS = 1024, SURVEY = 3 };
 static const double SPIN = 5e-5; /* seconds that a thread waits awake: between two steps it would hardly fall asleep before it is woken */
@@ -260,6 +262,23 @@ static long find_sound(long_fit *f) {
     return 0;
 }
 
+/* By a robust loss: the squares without what is out of sight, which is rare, and what the cost counts for. */
+GSLFIT_RARE static void count_in_sight(long_fit *f, double scale, next_fit *fit) {
+    const row_source *s = &f->batch->source;
+    member *m = f->members[0];
+    gslfit_sizes sizes = {.scale = scale};
+    fit->most = gslfit_counted_cost(s->loss, scale, fit->count);
+    if (!gslfit_may_be_out_of_sight(s->loss, scale, fit->square)) return;
+    for (long first = 0; first < s->points; first += BLOCK) {
+        const long count = s->points - first < BLOCK ? s->points - first : BLOCK;
+        read_block(&s->y, f->row.y, first, count, m->y);
+        read_weights(f, m, first, count);
+        for (long i = 0; i < count; i++) m->y[i] *= m->weights[i];
+        gslfit_sizes_add(&sizes, m->y, count);
+    }
+    fit->square = gslfit_sizes_square(&sizes, fit->square);
+}
+
 int gslfit_long_fit_load(thread *t, long id, next_fit *fit) {
     long_fit *f = t->long_fit;
     gslfit_source_find(&f->batch->source, id, &f->row);
@@ -268,6 +287,7 @@ int gslfit_long_fit_load(thread *t, long id, next_fit *fit) {
     fit->count = sums[0];
     fit->square = sums[1];
     if (sums[2] > 0) return 0;
+    count_in_sight(f, gslfit_source_scale(&f->batch->source, id), fit);
     for (int k = 0; f->batch->source.loss && k < f->sharing; k++)
         for (int l = 0; l < LANES; l++) gslfit_workspace_scale(f->members[k]->space, l, gslfit_source_scale(&f->batch->source, id));
     if ((f->some_out = sums[0] < (double)f->batch->source.points)) f->sound = find_sound(f);

@@ -46,7 +46,7 @@ static void local_free(local *c) {
 static int local_new(local *c, const polisher *s, const polished *end) {
     const size_t rank = s->rank;
     memset(c, 0, sizeof *c);
-    c->sigma = end->length / sqrt(s->n > s->left ? s->n - s->left : 1);
+    c->sigma = end->counted / sqrt(s->n > s->left ? s->n - s->left : 1);
     c->rounding = DBL_EPSILON * fmax(s->model, end->data);
     c->values = gsl_vector_alloc(rank);
     c->slopes = gsl_vector_alloc(rank);
@@ -298,8 +298,8 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
                 positive &= gsl_vector_get(c.values, i) >= STIFF;
                 const double steep = steep_along(&c, s, v, size, i, &used), value = steep > 0 ? steep : gsl_vector_get(c.values, i);
                 positive &= isfinite(steep) != 0;
-                if (!(steep > 0)) promised = hypot(promised, slope / end->length);
-                newton += slope / end->length * (slope / end->length) / fmax(fabs(value), LEAST);
+                if (!(steep > 0)) promised = hypot(promised, slope / end->counted);
+                newton += slope / end->counted * (slope / end->counted) / fmax(fabs(value), LEAST);
             }
             if (end->cosine > 0) *ratio = fmax(*ratio, sqrt(newton) / end->cosine); /* it goes up and down on the way */
             lower = step(&c, s, data, v, size, end->length, &used);

@@ -8,12 +8,14 @@
 #ifndef GSLFIT_CURVATURE_H
 #define GSLFIT_CURVATURE_H
 
+#include "common/rare.h"
 #include "polish.h"
 
 /* Step from v (p) to lower points for as long as there are any, in at most `most` evaluations; `size` (p) is what a variable's own size is.
  * Afterwards `end` is what is known at v. Its cosine is that of Newton's step where the Hessian is positive; `unseen` where the evaluations
  * ended before, or the steps led on. `ratio` is that of Newton's step to Gauss-Newton's, in what they promise, the greatest so far;
  * 1 before. Returns the evaluations used. */
+GSLFIT_RARE
 int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, double *ratio,
                              polished *end);
 

@@ -177,7 +177,7 @@ typedef enum { STAYS, FALLS, SHARPENED } outcome;
 /* From a point that has been looked at: move v down, or collect gradients until they combine to zero. Returns whether v was moved, or may
  * still have to be, and the bundle's length is then nothing (FALLS); or was moved from next to a kink's minimum onto it, if `sharper`. */
 static outcome step(bundle *b, polisher *s, const polish_data *d, double *v, const polished *end, int sharper, int *left) {
-    const double length = end->length, least = fmax(GSLFIT_CLOSE * length, GSLFIT_ROUNDING * fmax(s->model, end->data));
+    const double length = end->length, least = fmax(GSLFIT_CLOSE * end->counted, GSLFIT_ROUNDING * fmax(s->model, end->data));
     const double rounding = fmax(1e-13 * length, 1e-2 * GSLFIT_ROUNDING * s->model);
     double dx[MAX_FREE], at[MAX_FREE];
     b->count = 0;
@@ -214,7 +214,7 @@ int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, const 
         /* the decomposition has overwritten the columns */
         const outcome found = gslfit_polisher_take(s, v) ? step(b, s, data, v, end, sharpened < SHARPER, &left) : FALLS;
         const int count = b->count;
-        const double cosine = b->length / end->length;
+        const double cosine = b->length / end->counted;
         gslfit_coordinates_free(&b->at);
         if (found == SHARPENED) {
             sharpened++;

@@ -8,12 +8,14 @@
 #ifndef GSLFIT_KINKS_H
 #define GSLFIT_KINKS_H
 
+#include "common/rare.h"
 #include "polish.h"
 
 /* Step from v (p), variables of such sizes (p; 0: not known), to lower points for as long as there are any, in at most `most` evaluations;
  * returns those used, -1 without memory.
  * Afterwards `end` is what is known at v. At the minimum of a kink, if `most` was enough to make sure of it, `end->kinked` is set, and the
  * cosine and the greatest slope are those of the shortest combination. */
+GSLFIT_RARE
 int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, polished *end);
 
 #endif

@@ -17,6 +17,7 @@
 #ifndef GSLFIT_NULL_SPACE_H
 #define GSLFIT_NULL_SPACE_H
 
+#include "common/rare.h"
 #include "polish.h"
 
 typedef enum { NULL_SPACE_RISES, NULL_SPACE_FLAT, NULL_SPACE_FALLS, NULL_SPACE_UNSEEN } null_space_slope;
@@ -27,11 +28,13 @@ int gslfit_null_space_has(const polished *end, int k, double sigma, double value
 /* After a look at v (`end` is what it found): the slope, in at most `most` evaluations; their number is added to `used`. UNSEEN: they
  * didn't suffice. Where it falls, v is moved to the lower point. Where it stays, it is followed on, unless `full`: J determined all at the
  * start, and that it stays is enough to know. `rounding` is that of the residual's length. */
+GSLFIT_RARE
 null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, int full, double rounding,
                                           int most, const polished *end, int *used);
 
 /* After a look at v: whether chi-square falls far along straight lines in J's null space, in at most `most` evaluations; their number is
  * added to `used`. Where it falls, v is moved to the lowest place found. The polisher is elsewhere afterwards. */
+GSLFIT_RARE
 int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
                             const polished *end, int *used);
 

@@ -1,6 +1,7 @@
 #include "polisher.h"
 #include "common/linalg.h"
 #include "common/qr.h"
+#include "objective/counted.h"
 #include "program/linear_start.h"
 #include "program/loss_points.h"
 
@@ -66,11 +67,12 @@ static fit_points take_residuals(polisher *s, double *r) {
     if (!weighed.loss) {
         s->model = weighted_norm(s, &weighed, r);
         gslfit_points_residuals(&weighed, r);
-        s->residual = norm(r, n);
+        s->residual = s->counted = norm(r, n);
         return weighed;
     }
     memcpy(s->room, r, n * sizeof *r);
     s->residual = sqrt(gslfit_points_step(&weighed, r, s->factors));
+    s->counted = fmin(s->residual, sqrt(gslfit_counted_cost(weighed.loss, weighed.scale, n)));
     weighed.weights = s->factors;
     gslfit_points_weigh(&weighed, s->room, 1);
     s->model = norm(s->room, n);
@@ -109,7 +111,7 @@ static void sort_columns(polisher *s, const double *v, const unsigned char *flag
     s->left = s->held = 0;
     end->gradient = 0;
     for (int j = 0; j < s->p; j++) {
-        const double own = s->residual > 0 ? gslfit_dot(s->J + j * s->n, r, s->n) / s->residual : 0;
+        const double own = s->residual > 0 ? gslfit_dot(s->J + j * s->n, r, s->n) / s->counted : 0;
         const double slope = s->released[j] ? s->multipliers[j] : own;
         end->norms[j] = s->lengths[j];
         end->slopes[j] = slope;
@@ -148,9 +150,9 @@ static int release(polisher *s, polished *end) {
         const double *column = s->J + j * s->n + s->rank;
         const double beside = norm(column, n), push = gslfit_dot(column, rest, n);
         if (!(beside > INDEPENDENT)) continue;
-        const double inwards = push * end->bounds[j], seen = GSLFIT_ROUNDING * (s->model * beside + s->residual);
-        s->released[j] = inwards > fmax(GSLFIT_CLOSE * beside * s->residual, seen);
-        s->multipliers[j] = end->slopes[j] = inwards > 0 && !s->released[j] ? 0 : push / s->residual;
+        const double inwards = push * end->bounds[j], seen = GSLFIT_ROUNDING * (s->model * beside + s->counted);
+        s->released[j] = inwards > fmax(GSLFIT_CLOSE * beside * s->counted, seen);
+        s->multipliers[j] = end->slopes[j] = inwards > 0 && !s->released[j] ? 0 : push / s->counted;
         any |= s->released[j];
     }
     return any;
@@ -199,7 +201,7 @@ static double solve_without(polisher *s, const unsigned char *marked) {
  * sees); the step is that of the others. Returns what it promises. */
 static double leave_last_digits(polisher *s, const double *v, double promised) {
     unsigned char stays[MAX_FREE] = {0};
-    for (int any = 1; any && promised > GSLFIT_CLOSE * s->residual;) {
+    for (int any = 1; any && promised > GSLFIT_CLOSE * s->counted;) {
         any = 0;
         for (int k = 0; k < s->rank; k++) {
             const int j = s->order[k];
@@ -228,10 +230,11 @@ static double settle(polisher *s, const double *v, polished *end) {
     decompose(s);
     const double whole = solve(s), promised = leave_last_digits(s, v, whole);
     end->length = s->residual;
+    end->counted = s->counted;
     end->chisqr = s->residual * s->residual;
     end->model = s->model;
     end->rank = s->rank;
-    end->cosine = end->promised = s->residual > 0 ? promised / s->residual : 0;
+    end->cosine = end->promised = s->residual > 0 ? promised / s->counted : 0;
     if (promised != whole) end->gradient = fmin(end->gradient, end->cosine);
     return promised;
 }
@@ -266,7 +269,7 @@ static void begin(polisher *s, const polish_data *data, polished *end) {
     end->data = gslfit_points_data(data->points, s->room);
     end->settled = end->nfev = end->rank = end->disputed = end->unseen = end->kinked = 0;
     memset(s->released, 0, s->p);
-    end->chisqr = end->gradient = end->length = end->cosine = end->promised = NAN;
+    end->chisqr = end->gradient = end->length = end->counted = end->cosine = end->promised = NAN;
 }
 
 int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, polished *end) {
@@ -275,6 +278,7 @@ int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, co
     const int finite = gslfit_polisher_take(s, v);
     sort_columns(s, v, flags, end);
     end->length = s->residual;
+    end->counted = s->counted;
     end->model = s->model;
     if (!finite) return 0;
     double promised;
@@ -301,11 +305,11 @@ void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int mo
     begin(s, data, end);
     if (most < 1 || !gslfit_polisher_take(s, v)) return;
     for (end->nfev = 1; end->nfev <= MOST_TURNS; end->nfev++) {
-        const double residual = s->residual;
+        const double residual = s->residual, counted = s->counted;
         int cut = 0;
         double promised, greatest = 0;
         if (!sort_and_settle(s, v, NULL, end, &promised)) return;
-        const double least = ROUNDING * fmax(residual, s->model);
+        const double least = ROUNDING * fmax(counted, s->model);
         for (int j = 0; j < p; j++) {
             const double full = v[j] + (s->step[j] != 0 ? s->step[j] / s->lengths[j] : 0);
             s->trial[j] = within(data, j, full);
@@ -313,7 +317,7 @@ void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int mo
             greatest = fmax(greatest, fabs(s->trial[j] - v[j]) / fmax(fabs(v[j]), 1e-300));
         }
         const int small = promised <= least || greatest <= 1e-15;
-        if (small || (promised >= 0.8 * before && before <= 1e-11 * residual + 64 * least)) { /* down to rounding */
+        if (small || (promised >= 0.8 * before && before <= 1e-11 * counted + 64 * least)) { /* down to rounding */
             end->settled = s->rank == s->left && s->left > 0;
             find_deviations(s, end);
             return;

@@ -23,7 +23,8 @@ typedef struct {
     double gradient;  /* the greatest cosine between the residual and a column that is not held; no more than Newton's, where that counts */
     double *residual; /* in: NULL, or where the residuals (n) at the end go */
     /* evidence at the end; see gslfit_evidence */
-    double length, model, data, cosine;  /* |r|, |weighted model|, |weighted data| */
+    double length, model, data, cosine;  /* |r|, |weighted model|, |weighted data| in sight */
+    double counted;                      /* |r| as far as it counts (objective/counted.h): what slopes and cosines are measured by */
     double promised;                     /* the cosine of the Gauss-Newton step, where `cosine` is that of Newton's */
     int rank;                            /* of the columns that count */
     int disputed;                        /* the cosine is that of Newton's step, though a Gauss-Newton step promises more */

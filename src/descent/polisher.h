@@ -21,6 +21,7 @@ struct polisher {
     unsigned char released[MAX_FREE]; /* 1 where that leads inside, whatever the slope says */
     double lengths[MAX_FREE];         /* of the columns before they were scaled */
     double model, residual;
+    double counted;                   /* the residual's length as far as it counts (objective/counted.h) */
     unsigned char bending[MAX_FREE];  /* 1 for a variable that the model isn't linear in */
     int some_bend;                    /* not all of them, and not none */
 };

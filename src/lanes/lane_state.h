@@ -27,7 +27,8 @@ typedef struct {
     lane_vector *square_of, *scale;  /* a column's length squared, and what it is multiplied by: 0 where held */
     lane_vector *held;           /* where there are bounds: -1 on the lower one and pushed against it, 1 on the upper one, else 0 */
     double *deviations;          /* p of each fit */
-    lane_vector chisqr, first, square;
+    lane_vector chisqr, first, square;  /* chi-square as far as it counts, at the end and at the start; what rounding is measured by */
+    lane_vector counted;         /* the length that a residual counts for at most */
     lane_vector decrement;       /* what an undamped Gauss-Newton step from the last point promises to remove of chi-square */
     lane_vector slope;           /* the greatest cosine between the residual and a column that isn't held */
     lane_vector worst, least;    /* the greatest inflation of a variance by the others; the least pivot */
@@ -61,6 +62,7 @@ struct lane_state {
     lane_vector gain, length;          /* chi-square's predicted decrease by dx; dx^T H dx */
     lane_vector rate;                  /* length over that of the step before, the root */
     lane_vector count, square;         /* points that take part, and the sum of their squares */
+    lane_vector most;                  /* what their cost counts for at most */
     lane_vector first;                 /* chi-square at the start */
     lane_vector spoilt;                /* 1 where the last trial was not finite: the next stops short of a bound */
     lane_vector wary;                  /* 1 where a step within a standard error of the minimum was refused */

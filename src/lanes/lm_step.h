@@ -87,7 +87,7 @@ INLINE void choose_curvature(lane_state *s, int h, vm went, vd gain, vd trial) {
 
 /* Where Huber's loss leads to another's minimum: whether it has done its part with the step now known, after one that went right. */
 INLINE void find_led(lane_state *s, int h) {
-    const vd variance = load(s->chisqr + h) * load(s->over_dof + h);
+    const vd variance = vmin(load(s->chisqr + h), load(s->most + h)) * load(s->over_dof + h);
     const vm short_one = BOTH(load(s->gain + h) <= LED * LED * variance, load(s->lambda + h) <= FIRST_LAMBDA);
     store(s->led + h, truth(BOTH(short_one, load(s->led + h) != 0.0)));
 }
@@ -360,7 +360,8 @@ static __attribute__((noinline)) void stay_within(lane_state *s, const int p, in
 /* Which fits end here: the step dx is known, and whether anything is left to be had beyond it. */
 INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd last, vd *L, vd *inverse, vd *z, vd *u) {
     const fit_options *o = w->options;
-    const vd chisqr = load(s->chisqr + h), length = load(s->length + h), lambda = load(s->lambda + h);
+    const vd all = load(s->chisqr + h), chisqr = vmin(all, load(s->most + h));
+    const vd length = load(s->length + h), lambda = load(s->lambda + h);
     const vd square = load(s->square + h), variance = chisqr * load(s->over_dof + h) + load(s->rounding + h);
     const vd rate = choose(last > 0.0, vsqrt(length / last), SPLAT(1.0)), worst = vmax(rate, 0.5 * load(s->rate + h));
     const vd grown = choose(worst < 0.5, SAFETY * worst * (1.0 + 2.0 * worst), SPLAT(SAFETY));  /* 1/(1 - r) <= 1 + 2r */
@@ -391,7 +392,7 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd last, v
     if (any(BOTH(over, INVERT(done))))  /* the length of a damped step is no evidence */
         done = EITHER(done, BOTH(over, undamped_length(s, p, h, L, inverse, z, u) <= vmax(rounding, near)));
     const vd damped = load(s->damped + h) + truth(BOTH(over, INVERT(done)));
-    const vm lost = EITHER(EITHER(lambda > LAST_LAMBDA, damped > PATIENCE), chisqr != chisqr);
+    const vm lost = EITHER(EITHER(lambda > LAST_LAMBDA, damped > PATIENCE), all != all);
     store(s->damped + h, damped);
     vd end = truth(BOTH(load(s->fresh + h) != 0.0, load(s->spoilt + h) != 0.0)) * (double)FIT_BAD_DATA;
     end = choose(BOTH(end == 0.0, done), SPLAT(FIT_CONVERGED), end);
@@ -594,6 +595,7 @@ static void flush(worker *w) {
         end->deviations = d->deviations + l * p;
         end->correlations = NULL;
         end->length = sqrt(end->chisqr);
+        end->counted = gslfit_smaller(end->length, d->counted[l]);
         for (int k = 0; k < p; k++) d->deviations[l * p + k] = sqrt(d->covariance[w->options->covariance ? ELEMENT(k, k) : k][l]);
         end->gradient = d->slope[l];
         end->nearly = d->least[l] > DEPENDENT && d->decrement[l] <= NEAR_END * NEAR_END * d->chisqr[l];
@@ -621,7 +623,8 @@ static void end_fit(worker *w, int l) {
     end->status = (fit_status)s->end[l];
     end->nfev = s->nfev[l];
     end->count = s->count[l];
-    const double square = s->square[l] > 0 ? s->square[l] : GSLFIT_ZEROS * GSLFIT_ZEROS * s->first[l];
+    const double first = gslfit_smaller(s->first[l], s->most[l]);
+    const double square = s->square[l] > 0 ? s->square[l] : GSLFIT_ZEROS * GSLFIT_ZEROS * first;
     end->scale = sqrt(square);
     const int taken = end->status == FIT_CONVERGED && !s->noise[l];
     end->chisqr = s->chisqr[l];
@@ -638,8 +641,9 @@ static void end_fit(worker *w, int l) {
         d->g[k][at] = s->g[k][l];
         d->D[k][at] = s->D[k][l];
     }
-    d->chisqr[at] = s->chisqr[l];
-    d->first[at] = s->first[l];
+    d->chisqr[at] = gslfit_smaller(s->chisqr[l], s->most[l]);
+    d->first[at] = first;
+    d->counted[at] = sqrt(s->most[l]);
     d->square[at] = square;
     for (int k = 0; k < TRIANGLE(s->p); k++) d->H[k][at] = s->H[k][l];
     if (++d->count == LANES) flush(w);
@@ -727,6 +731,7 @@ static int start_fit(worker *w, int l) {
     if (fit.id < 0) return 0;
     s->count[l] = fit.count;
     s->square[l] = fit.square;
+    s->most[l] = fit.most;
     s->over_dof[l] = 1 / (fit.count > s->p ? fit.count - s->p : 1);
     s->rounding[l] = 1e-18 * fit.square / fit.count;
     s->nfev[l] = fit.nfev;

@@ -20,6 +20,9 @@ typedef enum {
 /* Whether a loss grows no further from some residual on: it has minima of its own round any few points, and Huber's leads the way. */
 static inline int gslfit_is_bounded(int loss) { return loss == LOSS_ARCTAN || loss == LOSS_TUKEY; }
 
+/* Whether a loss has a scale, beyond which residuals count for less. */
+static inline int gslfit_is_robust(loss_kind loss) { return loss != LOSS_LINEAR && loss != LOSS_POISSON; }
+
 /* A step counts on this share at least of the curvature that a robust loss has by its slope alone. */
 #define GSLFIT_LEAST_CURVATURE 0.85
 

@@ -6,6 +6,7 @@ import numpy as np
 from gslfit.errors import InputError
 
 cimport numpy as cnp
+from libc.string cimport memset
 
 from program cimport fit_points
 
@@ -25,6 +26,13 @@ cdef extern from "objective/losses.h" nogil:
         ROWS_ERRORS
     bint gslfit_is_bounded(int loss)
 
+cdef extern from "objective/counted.h" nogil:
+    double GSLFIT_OUT_OF_SIGHT, GSLFIT_FARTHEST
+    ctypedef struct gslfit_sizes:
+        double scale
+    void gslfit_sizes_add(gslfit_sizes *s, const double *numbers, long n)
+    double gslfit_sizes_most(const gslfit_sizes *s)
+
 cdef extern from "program/loss_points.h" nogil:
     double gslfit_points_rows(const fit_points *p, int rows, double *values, double *curvatures)
 
@@ -32,6 +40,8 @@ NUMBERS = {"linear": LOSS_LINEAR, "soft_l1": LOSS_SOFT_L1, "huber": LOSS_HUBER, 
            "tukey": LOSS_TUKEY, "poisson": LOSS_POISSON}
 BOUNDED = tuple(name for name in NUMBERS if gslfit_is_bounded(NUMBERS[name]))
 STEP, BENT, ERRORS = ROWS_STEP, ROWS_BENT, ROWS_ERRORS
+SIGHT = -1
+FARTHEST, OUT_OF_SIGHT = GSLFIT_FARTHEST, GSLFIT_OUT_OF_SIGHT
 
 
 def length(a):
@@ -49,7 +59,7 @@ def rows(str loss, int kind, values, y=None, weights=None, double scale=1):
     loss : str
         A name of `NUMBERS` other than "linear".
     kind : int
-        `STEP`, `BENT` or `ERRORS`.
+        `STEP`, `BENT` or `ERRORS`; `SIGHT` for the size beyond which values are out of sight instead of the cost, and nothing else.
     values : array_like, shape (n,)
         Of the model.
     y, weights : array_like, shape (n,), optional
@@ -69,7 +79,8 @@ def rows(str loss, int kind, values, y=None, weights=None, double scale=1):
         If there is no such loss or kind of rows: "linear" has none.
     """
     cdef fit_points points
-    if loss not in NUMBERS or NUMBERS[loss] == LOSS_LINEAR or kind not in (STEP, BENT, ERRORS):
+    cdef gslfit_sizes sizes
+    if loss not in NUMBERS or NUMBERS[loss] == LOSS_LINEAR or kind not in (SIGHT, STEP, BENT, ERRORS):
         raise InputError(f"{loss!r} and {kind} are no loss that has rows of its own, and what is asked of them")
     cdef cnp.ndarray numbers = np.array(values, np.float64, order="C").reshape(-1), curvatures = np.empty(numbers.size)
     cdef cnp.ndarray data = None if y is None else np.ascontiguousarray(np.broadcast_to(y, (numbers.size,)), np.float64)
@@ -78,5 +89,10 @@ def rows(str loss, int kind, values, y=None, weights=None, double scale=1):
     points.y = NULL if data is None else <const double *>cnp.PyArray_DATA(data)
     points.weights = NULL if given is None else <const double *>cnp.PyArray_DATA(given)
     points.loss, points.scale, points.factor = NUMBERS[loss], scale, NULL
+    if kind < 0:
+        memset(&sizes, 0, sizeof(sizes))
+        sizes.scale = scale
+        gslfit_sizes_add(&sizes, <double *>cnp.PyArray_DATA(numbers), points.n)
+        return numbers, curvatures, gslfit_sizes_most(&sizes)
     cost = gslfit_points_rows(&points, kind, <double *>cnp.PyArray_DATA(numbers), <double *>cnp.PyArray_DATA(curvatures))
     return numbers, curvatures, cost

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common/linalg.h"
 #include "isa.h"
+#include "objective/counted.h"
 
 double gslfit_points_rows(const fit_points *p, loss_rows rows, double *values, double *curvatures) {
     _Alignas(64) double value[BLOCK], y[BLOCK], weights[BLOCK], slopes[BLOCK], curved[BLOCK];
@@ -33,9 +34,11 @@ double gslfit_points_rows(const fit_points *p, loss_rows rows, double *values, d
 }
 
 double gslfit_points_step(const fit_points *p, double *values, double *factors) {
-    const double cost = gslfit_points_rows(p, ROWS_STEP, values, factors);
+    const double cost = gslfit_points_rows(p, ROWS_STEP, values, factors), most = GSLFIT_LONGEST * p->scale;
+    const int robust = gslfit_is_robust(p->loss);
     for (long i = 0; i < p->n; i++) {
         factors[i] = sqrt(factors[i]);
+        if (robust) factors[i] = fmax(factors[i], fabs(values[i]) / most);  /* a residual that is far larger leaves others no digits */
         values[i] = values[i] == 0 ? 0 : values[i] / factors[i];
     }
     return cost;
@@ -50,5 +53,6 @@ double gslfit_points_data(const fit_points *p, double *room) {
     if (!p->y) return 0;
     for (long i = 0; i < p->n; i++) room[i] = p->loss == LOSS_POISSON ? sqrt(p->y[i]) : p->y[i];
     gslfit_points_weigh(p, room, 1);
-    return gslfit_norm(gslfit_dot(room, room, p->n), room, p->n, 1);
+    const double square = gslfit_dot(room, room, p->n), seen = gslfit_square_in_sight(p->loss, p->scale, square, room, p->n);
+    return seen < square ? sqrt(seen) : gslfit_norm(square, room, p->n, 1);
 }

@@ -183,8 +183,19 @@ static inline parts normalised(parts all) {
 
 /* ---- blocks ---- */
 
-/* `unit` is what the costs of points are in. A point of weight 0 takes no part, whatever its numbers are. */
-#define LOSS_ROWS(NAME, of_points, unit)                                                                                                   \
+/* The slopes of residuals beyond FAR_OFF, which are products of numbers that aren't theirs: those of so many scales. */
+static __attribute__((noinline)) void slopes_afar(const loss_block *b, long points, int h, double scales) {
+    const vd scale = load(b->scale + h), most = FAR_OFF * scale;
+    for (long i = h; i < points * LANES; i += LANES) {
+        const vd w = b->weights ? load_loose(b->weights + i) : SPLAT(1.0), r = (load(b->value + i) - load_loose(b->y + i)) * w;
+        const vd pull = scales * scale * w, slope = choose(r > most, pull, choose(r < -most, -pull, load(b->slope + i)));
+        store(b->slope + i, slope);
+    }
+}
+
+/* `unit` is what the costs of points are in, `afar` in how many scales the slopes of residuals beyond FAR_OFF are, if they aren't right as
+ * they come (-1). A point of weight 0 takes no part, whatever its numbers are. */
+#define LOSS_ROWS(NAME, of_points, unit, afar)                                                                                             \
     /* what a sum by parts has lost */                                                                                                     \
     static __attribute__((noinline)) vd small_##NAME(const loss_block *b, long points, int h) {                                            \
         const vd inverse = 1.0 / load(b->scale + h);                                                                                       \
@@ -232,6 +243,7 @@ static inline parts normalised(parts all) {
                 }                                                                                                                          \
                 store_parts(b, h, (int)BY_PARTS_##NAME == ANGLES ? normalised(all) : all);                                                 \
             }                                                                                                                              \
+            if (rows == ROWS_STEP && (afar) >= 0 && any(most > FAR_OFF)) slopes_afar(b, points, h, afar);                                  \
             store(b->cost + h, load(b->cost + h) + (unit) * (sum + 0.0 * most));                                                           \
             (void)inverse, (void)least, (void)scale, (void)early, (void)pull, (void)total;                                                 \
         }                                                                                                                                  \
@@ -248,11 +260,11 @@ static inline parts normalised(parts all) {
             store_parts(b, h, (parts){SPLAT(1.0), SPLAT(0.0), SPLAT(0.0)});                                                                \
         }                                                                                                                                  \
     }
-#define ROBUST_ROWS(NAME)                                                                                            \
+#define ROBUST_ROWS(NAME, afar)                                                                                      \
     LOSS_ROWS(NAME, robust_row(bend_##NAME, rows, value - y, w, scale, inverse, least, early, pull),                 \
-              rows == ROWS_ERRORS ? SPLAT(1.0) : scale * scale)
-ROBUST_ROWS(SOFT_L1) ROBUST_ROWS(HUBER) ROBUST_ROWS(CAUCHY) ROBUST_ROWS(ARCTAN) ROBUST_ROWS(TUKEY)
-LOSS_ROWS(POISSON, poisson_row(rows, value, y), SPLAT(2.0))
+              rows == ROWS_ERRORS ? SPLAT(1.0) : scale * scale, afar)
+ROBUST_ROWS(SOFT_L1, 1) ROBUST_ROWS(HUBER, -1) ROBUST_ROWS(CAUCHY, 0) ROBUST_ROWS(ARCTAN, -1) ROBUST_ROWS(TUKEY, -1)
+LOSS_ROWS(POISSON, poisson_row(rows, value, y), SPLAT(2.0), -1)
 
 static void rows_of_block(const loss_block *b, loss_rows rows, long points) {
     static void (*const of[LOSS_COUNT])(const loss_block *, const loss_rows, long) = {

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import gslfit
 from guess_accuracy import CASES, draw
 
+import gslfit
 from gslfit import Parameters
 from gslfit.curves._batch import instruction_set
 from gslfit.errors import InputError

@@ -162,3 +162,23 @@ def test_data_that_are_exact_but_for_their_last_digits(model, start):
         found = gslfit.minimize(lambda p, x=x, y=y: f(x, p["a"].value, p["b"].value) - y, params)
         assert found.success, seed
         assert [par.value for par in found.params.values()] == pytest.approx(true, abs=1e-11)
+
+
+@pytest.mark.parametrize(("ux", "uy"), [(1, 1), (1e6, 1e6), (1, 1e-9), (1e-9, 1e6), (1, 1e-100)])
+@pytest.mark.parametrize("start", [(1.5, .8, .2), (1., 1., 0.), (2., .5, -.1)])
+def test_dead_traces(ux, uy, start):
+    """What has vanished with the residual is 0, without an error bar for what it silences."""
+    x, begin = np.linspace(.05, 6, 25)*ux, {"A": start[0]*uy, "k": start[1]/ux, "c": start[2]*uy}
+
+    def model(x, A, k, c):
+        with np.errstate(all="ignore"):
+            return np.array([float(A)*np.exp(-float(k)*each) + float(c) for each in np.ravel(x)])
+    params = gslfit.Parameters()
+    params.add_many(*begin.items())
+    one = gslfit.minimize(lambda p: model(x, *(p[name].value for name in "Akc")), params)
+    many = gslfit.fit_batch(model, np.zeros((2, 25)), x=x, start=begin)
+    assert one.success and many.success.all()
+    assert one.params["k"].stderr is None and np.isnan(many.stderr["k"]).all()
+    for name in "Ac":
+        assert one.params[name].value == one.params[name].stderr == 0
+        assert (many.values[name] == 0).all() and (many.stderr[name] == 0).all()

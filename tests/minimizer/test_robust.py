@@ -244,3 +244,54 @@ def test_narrow_scales(loss, noise, f_scale):
         scale = found.call_kws["f_scale"]
         right = least_squares(lambda u: powers @ u - (y - powers @ least)/noise, np.zeros(4), loss=loss, f_scale=scale/noise, xtol=1e-14)
         assert found.cost <= right.cost*noise**2*(1 + 1e-5)
+
+
+FEW = np.linspace(.05, 6, 30)
+
+
+def beside_an_outlier(spike, seed, loss):
+    """Return the fit of a decay beside an outlier, its scale from the residuals, and the values that `fit` finds."""
+    y = 2*np.exp(-.8*FEW) + .3 + .05*np.random.default_rng(seed).normal(size=FEW.size)
+    y[11] += spike
+    params = Parameters()
+    params.add_many(("A", 1.7), ("k", 1.), ("c", .4))
+
+    def residual(params):
+        A, k, c = (params[name].value for name in "Akc")
+        with np.errstate(over="ignore"):
+            return A*np.exp(-k*FEW) + c - y
+    want = gslfit.fit("A*exp(-k*x)+c", y, params.copy(), x=FEW, loss=loss, f_scale="mad")
+    shared = gslfit.fit_shared("A*exp(-k*x)+c", np.array([y, y]), params.copy(), x=FEW, shared=["k"], loss=loss, f_scale="mad")
+    return minimize(residual, params, loss=loss, f_scale="mad"), want, shared
+
+
+@pytest.mark.parametrize("loss", ["huber", "cauchy", "tukey"])
+@pytest.mark.parametrize("spike", [1., 10., 1000.])
+def test_scales_from_residuals_beside_an_outlier(loss, spike):
+    """Least squares have no minimum beside an outlier, or one that it made: the scale comes from the residuals all the same."""
+    for seed in range(3):
+        found, want, shared = beside_an_outlier(spike, seed, loss)
+        assert found.success and want.success and shared.success and not len(shared.left_out)
+        assert found.nfev < 2000
+        for name in "Akc":
+            assert found.params[name].value == pytest.approx(want.params[name].value, rel=1e-4)
+            assert np.ravel(shared.values[name])[0] == pytest.approx(want.params[name].value, rel=1e-4)
+
+
+EXACT = np.arange(20.)
+
+
+@pytest.mark.parametrize("loss", ["huber", "tukey"])
+@pytest.mark.parametrize("y", [0*EXACT, 0*EXACT + 1.5, 1 + 2*EXACT, 1 + 2*EXACT + 50*np.isin(EXACT, (3, 7))],
+                         ids=["zeros", "constant", "line", "outliers"])
+def test_scales_from_residuals_of_exact_data(loss, y):
+    """Residuals that are 0 at the end have no scale, and need none."""
+    for names in ("c", "cm"):
+        if names == "c" and y[0] != y[-1]:
+            continue
+        params = Parameters()
+        params.add_many(*((name, .5) for name in names))
+        found = minimize(lambda p, names=names: p["c"].value + (p["m"].value*EXACT if names == "cm" else 0*EXACT) - y, params, loss=loss,
+                         f_scale="mad")
+        assert found.success
+        assert [found.params[name].value for name in names] == pytest.approx([y[0], y[1] - y[0]][:len(names)], abs=1e-6)

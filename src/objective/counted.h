@@ -1,0 +1,45 @@
+/* What of data counts by a robust loss. A number that no model comes near (a fill value of 1e20) has next to no weight, or pulls at the
+ * model no more than any other that is far off; yet it is as large as it is, and so may its cost be. What rounding is, and how near an end
+ * is to its minimum, is therefore measured without the greater part of it.
+ */
+#ifndef GSLFIT_COUNTED_H
+#define GSLFIT_COUNTED_H
+
+#include <math.h>
+#include "losses.h"
+
+/* In scales of the loss. A number is out of sight if it is larger and most others aren't; a residual counts for no more than so many. */
+#define GSLFIT_OUT_OF_SIGHT 1e7
+#define GSLFIT_FARTHEST 100
+#define GSLFIT_LONGEST 1e4  /* a residual of a step */
+
+/* Whether one of the weighted data whose squares' sum is `square` may be out of sight. */
+static inline int gslfit_may_be_out_of_sight(loss_kind loss, double scale, double square) {
+    const double near = GSLFIT_OUT_OF_SIGHT * scale;
+    return gslfit_is_robust(loss) && square > near * near;
+}
+
+/* How many of some finite numbers are so large, and the sums of their squares: within sight, and by powers of 8 beyond. */
+enum { GSLFIT_SIZES = 64 };
+typedef struct {
+    double scale, count[GSLFIT_SIZES], square[GSLFIT_SIZES];
+} gslfit_sizes;
+
+__attribute__((cold)) void gslfit_sizes_add(gslfit_sizes *s, const double *numbers, long n);
+
+/* The size beyond which a number is out of sight; infinite where none is. */
+__attribute__((cold)) double gslfit_sizes_most(const gslfit_sizes *s);
+
+/* The sum of the squares of the numbers, none of which counts for more than that; `square`, which it is, where all are in sight. */
+__attribute__((cold)) double gslfit_sizes_square(const gslfit_sizes *s, double square);
+
+/* The same of n weighted data. */
+__attribute__((cold)) double gslfit_square_in_sight(loss_kind loss, double scale, double square, const double *numbers, long n);
+
+/* What the cost of so many points counts for at most, where it says how far off a minimum is: the squares of slopes sum up to less. */
+static inline double gslfit_counted_cost(loss_kind loss, double scale, double count) {
+    const double most = GSLFIT_FARTHEST * scale;
+    return gslfit_is_robust(loss) ? most * most * count : INFINITY;
+}
+
+#endif

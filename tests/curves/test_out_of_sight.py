@@ -1,0 +1,109 @@
+"""Robust losses beside fill values: what rounding is, and how near a minimum is, is measured without what no model comes near."""
+import numpy as np
+import pytest
+
+import gslfit
+from gslfit.objective.loss import counted_cost, in_sight
+
+U = np.linspace(.05, 6, 30)
+FORMULA, NAMES, START = "A*exp(-k*x)+c", "Akc", {"A": 1.7, "k": 1., "c": .4}
+LOSSES = ["soft_l1", "huber", "cauchy", "arctan", "tukey"]
+FILLS = [1e9, 1e12, 1e20, 9.97e36, -1e100, 1e200]
+
+
+def data(fill, noise=.05, seed=1):
+    """Return a decay with a fill value in its midst."""
+    y = 2*np.exp(-.8*U) + .3 + noise*np.random.default_rng(seed).normal(size=U.size)
+    y[11] = fill
+    return y
+
+
+def values(params):
+    """Return the parameters' values."""
+    return np.array([params[name].value for name in NAMES])
+
+
+def right(loss, fill, noise=.05):
+    """Return the minimum: a point that is far off pulls as one does that is further off, or not at all."""
+    y = data(1e5*np.sign(fill), noise)
+    if loss in ("huber", "soft_l1"):
+        return values(gslfit.fit(FORMULA, y, x=U, loss=loss, f_scale=.3, **START).params)
+    return values(gslfit.fit(FORMULA, np.delete(y, 11), x=np.delete(U, 11), loss=loss, f_scale=.3, **START).params)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_fill_values_count_for_nothing(loss, fill):
+    """Fits beside a fill value end at the minimum, one curve, batches, models and data sets that share parameters alike."""
+    for noise in (0., .05):
+        y, want, how = data(fill, noise), right(loss, fill, noise), {"loss": loss, "f_scale": .3}
+        one = gslfit.fit(FORMULA, y, x=U, **START, **how)
+        many = gslfit.fit_batch(FORMULA, np.array([y, data(.5, noise)]), x=U, start=START, **how)
+        model = gslfit.Model(FORMULA, independent_vars=["x"]).fit(y, x=U, **START, **how)
+        shared = gslfit.fit_shared(FORMULA, np.array([y, y]), x=U, start=START, shared=["k"], **how)
+        assert one.success and many.success.all() and model.success and shared.success
+        assert not len(shared.left_out)
+        for got in (values(one.params), np.array([many.values[name][0] for name in NAMES]), values(model.params),
+                    np.array([np.ravel(shared.values[name])[0] for name in NAMES])):
+            assert got == pytest.approx(want, rel=1e-6)
+        assert np.array([one.params[name].stderr for name in NAMES]) == pytest.approx([many.stderr[name][0] for name in NAMES], rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_many_points(loss):
+    """A fit whose points are shared out ends there too, with weights, and with points that are left out."""
+    x = np.linspace(.05, 6, 40_000)
+    y = 2*np.exp(-.8*x) + .3 + .05*np.random.default_rng(2).normal(size=x.size)
+    y[7::100] = 1e20
+    y[3] = np.nan
+    off = y.copy()
+    off[7::100] = 1e5
+    how = {"x": x, "loss": loss, "f_scale": .6, "weights": np.full(x.size, 2.), "nan_policy": "omit", **START}
+    got, want = gslfit.fit(FORMULA, y, **how), gslfit.fit(FORMULA, off, **how)
+    assert got.success and want.success
+    assert values(got.params) == pytest.approx(values(want.params), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_minimize_is_never_wrong(loss):
+    """A residual of 1e20 has lost the model: `minimize` finds the minimum, or says that it is none."""
+    for fill in FILLS:
+        y = data(fill)
+        params = gslfit.Parameters()
+        params.add_many(*START.items())
+
+        def residual(params, y=y):
+            A, k, c = values(params)
+            with np.errstate(over="ignore"):
+                return A*np.exp(-k*U) + c - y
+        fitted = gslfit.minimize(residual, params, loss=loss, f_scale=.3)
+        assert not fitted.success or values(fitted.params) == pytest.approx(right(loss, fill), rel=1e-3)
+        assert fitted.success or loss in ("huber", "soft_l1")
+
+
+def test_large_data_are_in_sight():
+    """Data that are as large beside the scale as a fill value count, where most are, or where a part of them are no larger than that."""
+    y = np.linspace(1, 3, 9)
+    assert in_sight("linear", y*1e30, 1.) == np.inf
+    assert in_sight("poisson", y*1e30, 1.) == np.inf
+    assert in_sight("huber", y*1e200, 1.) == np.inf
+    for size in (1., 1e6, 1e12, 1e30):
+        assert in_sight("huber", y*size, 1.) == np.inf, size
+        far = np.r_[y*size, 1e9*max(size, 1e7), 0, np.nan]
+        assert in_sight("huber", far, 1.) < far[-3]
+        assert in_sight("huber", far, 1.) >= 3*size
+    assert in_sight("huber", np.array([[1., 2, 3, 1e20], [1e20, 1e20, 1, 1e20]]), [1., 1.]) == pytest.approx([1e7, np.inf])
+    assert in_sight("huber", np.zeros(3), 1.) == np.inf
+    assert counted_cost("linear", 1., 5) == counted_cost("poisson", 1., 5) == np.inf
+    assert counted_cost("tukey", [1., 2.], [5, 7]) == pytest.approx([5e4, 28e4])
+
+
+def test_scales_far_below_the_data():
+    """A frequency of 1.4 GHz that is known to a hertz is no fill value, and its fits end as those of what is left of it."""
+    rng = np.random.default_rng(5)
+    y = 1.4e9 + 30*np.exp(-.8*U) + rng.normal(size=U.size)
+    y[4] += 200
+    got = gslfit.fit(FORMULA, y, x=U, A=20., k=1., c=1.4e9, loss="tukey", f_scale=4.)
+    want = gslfit.fit(FORMULA, y - 1.4e9, x=U, A=20., k=1., c=0., loss="tukey", f_scale=4.)
+    assert got.success and want.success
+    assert values(got.params) - [0, 0, 1.4e9] == pytest.approx(values(want.params), rel=1e-4, abs=1e-4)
