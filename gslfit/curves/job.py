@@ -25,6 +25,7 @@ from gslfit.errors import ExpressionError, InputError, InputTypeError, Parameter
 from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.formula.parametrize import Folded, fold, refuse_idle
 from gslfit.minimizer.options import BATCH, FIT, SYNONYMS, Entry, FitOptions
+from gslfit.objective.objective import F8
 from gslfit.parameters.bounds import ALIKE, FAR, INSIDE, NEAR, SHARE, WIDE, WIDEST
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
@@ -182,8 +183,8 @@ def _of_text(text: str, independent: tuple[str, ...]) -> Formula:
 
 
 def start_value(name: str, value: Any, reader: Reader = read) -> StartValue:
-    """Read a start value."""
-    return value if type(value) is float else reader(name, value).array
+    """Read a start value; a float and an array of floats are one already."""
+    return value if type(value) is float or (type(value) is np.ndarray and value.dtype is F8) else reader(name, value).array
 
 
 def names_in(source: FormulaLike) -> tuple[str, ...]:
@@ -246,7 +247,7 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
         absent = [name for name in formula.independent if name not in named]
         raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
                          f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
-    given = {name: value if type(value) is float else start_value(name, fits.take(name, value), reader)
+    given = {name: start_value(name, value if fits.labels is None else fits.take(name, value), reader)
              for name, value in ({} if start is None else by_name("start", start)).items()}
     if rest:
         twice = sorted(given.keys() & rest)
@@ -347,7 +348,7 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
         return Job(formula, parameters, None, reason, known, starts, places=places, unset=tuple(unset))
     for name in (*folded.names, *per_fit):
         start = starts[name]
-        if (type(start) is float or np.ndim(start) == 0) and not isfinite(start) and name not in missing:
+        if (isinstance(start, float) or start.ndim == 0) and not isfinite(start) and name not in missing:
             raise ParameterError(f"parameter {name!r} has the value {start}; give it a finite one")
     return Job(formula, parameters, folded, "", folded.names, starts, tuple(missing), places, tuple(unset))
 
