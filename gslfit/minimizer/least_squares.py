@@ -26,6 +26,7 @@ from gslfit.minimizer.cold_start import looks_cold, warm_start
 from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.objective._loss import length
+from gslfit.objective.lengths import lengths
 from gslfit.records import Record
 from gslfit.solvers._multifit import METHODS, FdfSolver
 
@@ -52,6 +53,7 @@ LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's 
 SETTLED = (FitStatus.STEP, FitStatus.EXACT)     # endings of a descent that needs no further look
 UNSETTLED = {"flat": FitStatus.FLAT, "unseen": FitStatus.MAX_NFEV}      # what a look around an end of open parameters may say of it
 AFAR = 1e8              # times its start that a parameter gets to where it has run off
+CURVED = 1e-4           # of a column, by which it has changed: more than differences are wrong by
 GONE = 1e4              # the same where there were not the evaluations to tell whether it goes on
 VANISHED = 1e-280       # a residual, of about 1 at the start, shorter than this is zero
 CLOSEST = 20            # times that a residual may shrink to rounding of what it was before it is taken to go to zero
@@ -286,8 +288,8 @@ class Descent(Polish):
     def _look_around(self, settled: bool) -> str:
         """Look, where the point reached does not determine all parameters, whether that is so at a minimum; see `look_around`.
 
-        That it could not be seen is an objection where a way before fell, or J leaves open what it had told, or steps did not settle there,
-        or what is vague has gone far from where it began.
+        That it could not be seen is an objection where a way before fell, or J leaves something open that it had told, or that it may tell
+        elsewhere since it changes, or steps did not settle there, or what is vague has gone far from where it began.
         """
         self.bent = self.even() if self.cosine_told >= 0 else ()
         vague = self.vague()
@@ -304,7 +306,12 @@ class Descent(Polish):
         found = look_around(self, opened)
         gone = any(abs(self.x[j]) > GONE * abs(begun[j]) > 0 for j in vague)
         counts = found != "unseen" or self.fell or gone
-        return found if counts or (self.decompose().undetermined() and (opened or not settled)) else ""
+        return found if counts or (self.decompose().undetermined() and (opened or not settled or self._bends())) else ""
+
+    def _bends(self) -> bool:
+        """Return whether the Jacobian has changed since the start: of a straight model it says all, also of what it leaves open."""
+        assert self.first.first_J is not None
+        return bool(np.any(lengths(self.J - self.first.first_J) > CURVED*self.decompose().norms))
 
     def _look_closer(self, reason: FitStatus) -> tuple[bool, FitStatus]:
         """Descend again from where the residual has shrunk to the rounding of what it was at the start, as a fit begun here.
