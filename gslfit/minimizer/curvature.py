@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.minimizer._descent import ScaledQR
-from gslfit.minimizer.precision import EPS
+from gslfit.minimizer.precision import EPS, LEVEL
 from gslfit.objective._loss import length
 from gslfit.records import Record
 
@@ -42,6 +42,7 @@ SHORTER_WAYS = tuple(0.25 ** k for k in range(10))      # the same where chi-squ
 LONGER_WAYS = tuple(4. ** k for k in range(8))           # the same of Gauss-Newton's step where it may bend by less than J^T J says
 SADDLE_FALLS = 1e-13    # share by which the residual's length falls at least along a measured curvature that is negative
 FALLS = 1e-10           # share by which the residual's length falls at least where it does
+PROBE = 0.1             # of the residual's length: how far chi-square's curvature along a parameter is looked at
 VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted
 BLURRED = 1e6           # of a parameter's size: with such an error it is undetermined but for the rounding of a Jacobian by differences
 STRIDES, LONGER = 14, 8.    # of a look far along what J leaves open, to each side: each longer than the last by this
@@ -146,6 +147,29 @@ def look_around(descent: Any, full: bool) -> str:
     if _go_down(descent, ways + null) or (not full and _reach(descent, null)):
         return "down"
     return _beside(descent, [j for j in descent.vague() if d[j] > 0], full)
+
+
+def leave_level(descent: Any) -> str:
+    """Try the parameters along which chi-square is level, where by J it rises: a peak that its bounds keep among data of zeros.
+
+    Returns
+    -------
+    str
+        "down": the descent was moved to a lower point; "": there is none.
+    """
+    x, norm, d, problem = descent.x, descent.norm(), descent.decompose().norms, descent.problem
+    for j in np.flatnonzero((d > 0) & ~np.isin(np.arange(descent.p), descent.held)):
+        if problem.fun.limit - problem.fun.nfev < 10*(descent.p + 1):
+            return ""
+        ends = []
+        for side in (PROBE, -PROBE):
+            there = x.copy()
+            there[j] = np.clip(x[j] + side*norm/d[j], problem.lower[j], problem.upper[j])
+            ends.append(length(problem.fun(there))/norm)
+        bend = (np.square(ends).sum() - 2)/(2*PROBE**2)         # 1 where chi-square rises as J says
+        if bend < LEVEL and _beside(descent, [int(j)], False) == "down":
+            return "down"
+    return ""
 
 
 def _reach(descent: Any, ways: list[np.ndarray]) -> bool:

@@ -23,7 +23,7 @@ import numpy as np
 from gslfit.errors import FitStatus, GSLError, NonFiniteError
 from gslfit.minimizer._descent import BLUR, Polish, ScaledQR
 from gslfit.minimizer.cold_start import looks_cold, warm_start
-from gslfit.minimizer.precision import EPS
+from gslfit.minimizer.precision import EPS, LEVEL
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.objective._loss import length
 from gslfit.objective.lengths import lengths
@@ -54,6 +54,7 @@ SETTLED = (FitStatus.STEP, FitStatus.EXACT)     # endings of a descent that need
 UNSETTLED = {"flat": FitStatus.FLAT, "unseen": FitStatus.MAX_NFEV}      # what a look around an end of open parameters may say of it
 AFAR = 1e8              # times its start that a parameter gets to where it has run off
 CURVED = 1e-4           # of a column, by which it has changed: more than differences are wrong by
+LITTLE = 0.05           # share by which the residual has become shorter where it may have been level on the way
 GONE = 1e4              # the same where there were not the evaluations to tell whether it goes on
 VANISHED = 1e-280       # a residual, of about 1 at the start, shorter than this is zero
 CLOSEST = 20            # times that a residual may shrink to rounding of what it was before it is taken to go to zero
@@ -294,6 +295,9 @@ class Descent(Polish):
         self.bent = self.even() if self.cosine_told >= 0 else ()
         vague = self.vague()
         vague = sorted(set(vague).difference(self.bent)) if vague else vague
+        if not vague and self._may_be_level():
+            from gslfit.minimizer.curvature import leave_level
+            return leave_level(self)
         if not vague or (self.norm() <= self.rounding_of(self.first_size) and (self._shrink(vague) or not self.smooth())):
             return ""
         from gslfit.minimizer.curvature import look_around
@@ -307,6 +311,18 @@ class Descent(Polish):
         gone = any(abs(self.x[j]) > GONE * abs(begun[j]) > 0 for j in vague)
         counts = found != "unseen" or self.fell or gone
         return found if counts or (self.decompose().undetermined() and (opened or not settled or self._bends())) else ""
+
+    def _may_be_level(self) -> bool:
+        """Return whether the residual is as long as at the start, or nearly, and its gradient the same though by J it has changed."""
+        first = self.first
+        assert first.first_J is not None
+        if not self.norm() > (1 - LITTLE)*length(first.problem.r0):
+            return False
+        way = self.x - first.problem.x0
+        way[list(self.held)] = 0
+        change = self.J @ way
+        size = change @ change
+        return bool(0 < size < np.inf and (self.r @ change - first.problem.r0 @ (first.first_J @ way)) < LEVEL*size)
 
     def _bends(self) -> bool:
         """Return whether the Jacobian has changed since the start: of a straight model it says all, also of what it leaves open."""

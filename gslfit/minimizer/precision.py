@@ -2,6 +2,7 @@
 import numpy as np
 
 EPS = float(np.finfo(float).eps)
+LEVEL = 1e-2    # of the curvature that J says chi-square has: less is level
 SMALLEST = float(np.finfo(float).tiny)      # normal number: what is smaller has lost digits, or all
 
 

@@ -56,11 +56,11 @@ LEFT = ("7001:53214", "91001:72504", "102001:399025", "103001:1611525", "104001:
         "138001:997414")
 # those of `minimize`: two of three decays in one, whose amplitudes of both signs could grow; the last digits of differences; data of
 # 1e-155 and less; a model that a parameter's last digit changes by all of what is left; residuals at the rounding of the model at the
-# start; a peak that its bounds keep among data of zeros, in whose middle chi-square is level
+# start
 LEFT_BY_MINIMIZE = ("1400:4031", "1911:111536", "1921:5725", "1921:5758", "1922:4145", "1931:17085", "1931:37540", "1941:53169",
                     "1941:18755", "1941:30636", "1941:59997", "2011:7666", "2011:18381", "2021:3007", "2021:6112", "2021:42238",
                     "2021:49094", "2021:58311", "2021:76874", "2021:85884", "2021:107134", "2031:14560", "2031:25779", "2031:25694",
-                    "2041:371", "2041:387", "2051:26762", "2061:77206", "2061:77218")
+                    "2051:26762")
 LEFT_BY_FIT: tuple[str, ...] = ()
 ASKED = 5   # failures of a block that SciPy fits again from their start
 
