@@ -54,7 +54,7 @@ SETTLED = (FitStatus.STEP, FitStatus.EXACT)     # endings of a descent that need
 UNSETTLED = {"flat": FitStatus.FLAT, "unseen": FitStatus.MAX_NFEV}      # what a look around an end of open parameters may say of it
 AFAR = 1e8              # times its start that a parameter gets to where it has run off
 CURVED = 1e-4           # of a column, by which it has changed: more than differences are wrong by
-LITTLE = 0.05           # share by which the residual has become shorter where it may have been level on the way
+NEARLY = 0.05           # share by which the residual has become shorter where it may have been level on the way
 GONE = 1e4              # the same where there were not the evaluations to tell whether it goes on
 VANISHED = 1e-280       # a residual, of about 1 at the start, shorter than this is zero
 CLOSEST = 20            # times that a residual may shrink to rounding of what it was before it is taken to go to zero
@@ -316,7 +316,7 @@ class Descent(Polish):
         """Return whether the residual is as long as at the start, or nearly, and its gradient the same though by J it has changed."""
         first = self.first
         assert first.first_J is not None
-        if not self.norm() > (1 - LITTLE)*length(first.problem.r0):
+        if not self.norm() > (1 - NEARLY)*length(first.problem.r0):
             return False
         way = self.x - first.problem.x0
         way[list(self.held)] = 0
