@@ -15,7 +15,7 @@ from gslfit.curves._batch import median_residuals, run
 from gslfit.errors import FitStatus
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective._loss import BOUNDED
-from gslfit.objective.loss import BEYOND, MAD, NUMBERS, ROUNDS, STEADY, TUNED, USUAL, in_range, in_sight, is_flat, narrower
+from gslfit.objective.loss import BEYOND, MAD, NUMBERS, ROUNDS, STEADY, TUNED, UNSTEADY, USUAL, in_range, in_sight, is_flat, narrower
 from gslfit.objective.units import FAR_FROM_ONE, unit_of
 
 SUCCESSES = [status for status in FitStatus if status.success]
@@ -112,9 +112,9 @@ def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarra
     The lanes go by way of it themselves. Rows that may be out of their reach need it beforehand.
     """
     fit = partial(run, code, y, x, **how)
-    spent = np.zeros_like(how["nfev"])
+    spent, unsteady = np.zeros_like(how["nfev"]), np.zeros(scale.shape, bool)
     if isinstance(f_scale, str):
-        _find_scales(code, y, x, scale, start, spent, how)
+        unsteady = _find_scales(code, y, x, scale, start, spent, how)
         scale *= TUNED[options.loss]
         start = _from_there(start, how)
     else:
@@ -127,6 +127,7 @@ def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarra
         spent += how["nfev"]
     fit(loss=NUMBERS[options.loss], scale=scale, start=start)
     how["nfev"] += spent
+    how["status"][unsteady & np.isin(how["status"], SUCCESSES)] = FitStatus.MAX_NFEV
     if not isinstance(f_scale, str):
         _go_narrow(options, code, y, x, scale, start, how)
     _refuse_flat(options.loss, code, y, x, scale, how)
@@ -200,12 +201,14 @@ def _from_there(start: Sequence[np.ndarray], how: dict[str, Any]) -> list[np.nda
 
 
 def _find_scales(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, start: Sequence[np.ndarray], spent: np.ndarray,
-                 how: dict[str, Any]) -> None:
-    """Find the scale of each fit, 1.48 times the median absolute residual of Huber's fit with that very scale."""
+                 how: dict[str, Any]) -> np.ndarray:
+    """Find the scale of each fit, 1.48 times the median absolute residual of Huber's fit with that very scale; return where there was still
+    none when the rounds had ended: ndarray of bool (...).
+    """
     run(code, y, x, start=start, **how)
     spent += how["nfev"]
     _measure(code, y, x, scale, how)
-    moving = np.ones(scale.shape, bool)
+    moving, unsteady = np.ones(scale.shape, bool), np.zeros(scale.shape, bool)
     for _ in range(ROUNDS - 1):
         some = _Rows(y, x, how, moving)
         own, before = some.part(scale), some.part(scale)
@@ -217,8 +220,10 @@ def _find_scales(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.nd
         spent[some.places] += some.out["nfev"]
         scale[some.places] = own
         moving[some.places] = abs(own - before) > STEADY*own
+        unsteady[some.places] = abs(own - before) > UNSTEADY*own
         if not moving.any():
-            return
+            break
+    return unsteady
 
 
 def _measure(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, how: dict[str, Any]) -> None:

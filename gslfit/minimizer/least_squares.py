@@ -604,7 +604,7 @@ class Descent(Polish):
         none = (size*first.first_norms <= VANISHED) & (first.first_norms > 0) & ((size < SHRUNK*begun) | (begun == 0))
         none &= (problem.lower <= 0) & (problem.upper >= 0)
         x = np.where(none, 0.0, self.x)
-        if not none.any() or not length(r := problem.fun(x)) <= VANISHED:
+        if not none.any() or length(r := problem.fun(x)) > 0:       # data of 1e-300 are data
             return end
         dead, J = [], np.array(first.first_J)
         for j in np.flatnonzero(~none):

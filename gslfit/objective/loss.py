@@ -14,8 +14,9 @@ from gslfit.records import Record
 LOSSES = tuple(NUMBERS)
 ROBUST = tuple(name for name in LOSSES if name not in ("linear", "poisson"))
 MAD = 1.4826022185056018        # standard deviations of a normal distribution in its median absolute deviation
-ROUNDS = 30                     # of fits whose residuals give the scale "mad" of a loss, at most
-STEADY = 1e-7                   # the share by which that scale may still change
+ROUNDS = 100                    # of fits whose residuals give the scale "mad" of a loss, at most
+STEADY = 1e-7                   # the share by which that scale may still change ...
+UNSTEADY = 0.01                 # ... and from where on it is none
 OUT_OF_SIGHT = 1e14             # scales of a robust loss: where its slope turns is not known, if numbers are as large
 FARTHEST = 1e60                 # times the data: a loss of a wider scale is least squares, one over it of a narrower one out of sight
 BEYOND = 100.                   # scales of a robust loss: residuals as large are far beyond it

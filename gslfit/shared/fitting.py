@@ -440,9 +440,13 @@ class Fitting:
     def _descend(self, groups: list[Group]) -> None:
         """Descend from where the data sets are, and on from where that leaves a way down open; judge where that ended."""
         self._descend_once(groups)
+        from_inside = False
         while True:
             assert self.descent is not None
             silent, most = self._silenced(groups), self._most() - self.nfev
+            if from_inside and self.status == FitStatus.RANK_DEFICIENT:
+                self.status = FitStatus.SINGULAR        # lower than where bounds silence what is shared, and on a plain
+                return
             if silent is not None:
                 fallen = look_inside(self.descent, self.flags, [self.of(group).first[:, group.which] for group in groups], most)
             elif self.status == FitStatus.RANK_DEFICIENT:
@@ -450,6 +454,7 @@ class Fitting:
             else:
                 return
             self.nfev += fallen.nfev
+            from_inside |= silent is not None
             if fallen.descent is None:
                 if silent is not None and self.nfev < self._most():
                     self.status, self.flags = judge_shared(self.descent, FitStatus.CONVERGED, self.shared_first, self.shared_norms,

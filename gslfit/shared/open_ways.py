@@ -19,6 +19,8 @@ MOVES = 30              # doublings of it
 REFIT = 60              # evaluations of a refit
 FALLS = 1e-6            # of chi-square's variance, 1: a decrease that counts
 SURE = 1e-10            # of chi-square itself, for its rounding
+POINTS = 6              # at which residuals of either sign are largest: where shared parameters are tried
+STEEPEST = 3            # places inside of bounds from which a descent is tried
 TRIED = np.array([.01, .1, 10, 100, 1e4])       # times its start: where a silenced parameter is tried
 
 
@@ -100,29 +102,37 @@ def look_inside(descent: Descent, flags: np.ndarray, begun: list[np.ndarray], mo
 def _falling(descent: Descent, silent: np.ndarray, back: np.ndarray, local: list[np.ndarray]) -> tuple[
         list[tuple[np.ndarray, list[np.ndarray]]], int]:
     """Return where chi-square falls from the bounds inwards, and evaluations spent: each shared parameter that is silent is tried at the
-    points of the largest residuals, and at tenths and tens of its start, as `src/batch/gsl_refit.c` does. The steepest of these places.
+    points of the largest residuals, there beside tenths of the others' starts, and at tenths and tens of its own, as
+    `src/batch/gsl_refit.c` does. The steepest of these places.
     """
     points = _largest(descent)
     places = []
     for k in silent:
         for value in dict.fromkeys([back[k], *points, *(TRIED*descent.begun[k])]):
-            places.append(back.copy())
-            places[-1][k] = np.clip(value, descent.low[k], descent.high[k])
-    falls = [sum(float(part.decrement.sum()) for part in descent.at(place, local).free) for place in places]
-    best = int(np.argmax(np.nan_to_num(falls, nan=0.0)))
-    return [(places[best], local)] if falls[best] > SURE*raw_cost(descent.state) else [], len(places)
+            places.append(_moved(descent, back, k, value))
+            for j in silent[silent != k] if value in points else ():
+                places += [_moved(descent, places[-1], j, each) for each in TRIED[TRIED < 1]*descent.begun[j]]
+    falls = np.nan_to_num([sum(float(part.decrement.sum()) for part in descent.at(place, local).free) for place in places])
+    steepest = [k for k in np.argsort(-falls, kind="stable")[:STEEPEST].tolist() if falls[k] > SURE*raw_cost(descent.state)]
+    return [(places[k], local) for k in steepest], len(places)
+
+
+def _moved(descent: Descent, shared: np.ndarray, k: int, value: float) -> np.ndarray:
+    """Return the shared parameters with one of them at a value, inside its bounds."""
+    found = shared.copy()
+    found[k] = np.clip(value, descent.low[k], descent.high[k])
+    return found
 
 
 def _largest(descent: Descent) -> list[float]:
-    """Return the independent variables of the points at which residuals are largest: by size, the greatest one and the least."""
-    best: dict[int, tuple[float, list[float]]] = {}
+    """Return the independent variables of the points at which residuals are largest: the greatest and the least of the data sets."""
+    ends: tuple[dict[float, float], dict[float, float]] = {}, {}
     for group, v in zip(descent.groups, descent.state.v, strict=True):
         for r, x in group.residuals(v):
-            for k, size in enumerate((np.abs(r), r, -r) if r.size else ()):
+            for found, size in zip(ends, (r, -r) if r.size else (), strict=False):
                 i = int(np.argmax(size))
-                if k not in best or size[i] > best[k][0]:
-                    best[k] = float(size[i]), [float(each[i]) for each in x]
-    return [value for _, values in best.values() for value in values]
+                found.update({value: max(float(size[i]), found.get(value, 0.0)) for value in (float(each[i]) for each in x)})
+    return list(dict.fromkeys(value for found in ends for value in sorted(found, key=lambda each: -found[each])[:POINTS]))
 
 
 def _follow(descent: Descent, k: int, move: float, most: int) -> Fallen:

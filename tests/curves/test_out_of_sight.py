@@ -107,3 +107,23 @@ def test_scales_far_below_the_data():
     want = gslfit.fit(FORMULA, y - 1.4e9, x=U, A=20., k=1., c=0., loss="tukey", f_scale=4.)
     assert got.success and want.success
     assert values(got.params) - [0, 0, 1.4e9] == pytest.approx(values(want.params), rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("fill", [1e6, 1e12, 1e20])
+@pytest.mark.parametrize("how", ["fit", "fit_batch"])
+def test_a_scale_that_has_far_to_go(how, fill):
+    """Beside four fill values a scale from the residuals comes down by halves, until it is that of the others; it ended on its way."""
+    x = np.linspace(0, 5, 30)
+    y = 3*np.exp(-x/2.5) + .5 + .03*np.random.default_rng(2).normal(size=x.size)
+    start = {"A": 2., "tau": 2., "c": .3}
+
+    def fitted(value):
+        data = y.copy()
+        data[[3, 11, 17, 26]] = value
+        if how == "fit":
+            return gslfit.fit("A*exp(-x/tau) + c", data, x=x, start=start, loss="huber", f_scale="mad")
+        return gslfit.fit_batch("A*exp(-x/tau) + c", data[None], x=x, start=start, loss="huber", f_scale="mad")[0]
+    near, far = fitted(1e4), fitted(fill)
+    assert near.success and far.success
+    for name in start:
+        assert far.params[name].value == pytest.approx(near.params[name].value, abs=1e-4*near.params[name].stderr)

@@ -35,7 +35,8 @@ from gslfit.curves._batch import instruction_set
 # valley without slope; the last digits of a kink; amplitudes of next to nothing, two that cancel, or of subnormal numbers; a part of a
 # model so far out that the other sign of its amplitude is lower; quotients of infinities, whose limit NumPy does not know; polynomials of
 # the seventh degree in their last digits; columns of which the seventh digit would tell more; walls of edges, 1e-7 of their place away;
-# resonances of one point, round which a valley bends in half a circle
+# resonances of one point, round which a valley bends in half a circle; a sine of half the frequency of the points, along whose frequency
+# chi-square is level; sines of so many turns that the last digit of a parameter moves them by all of one
 LEFT = ("7001:53214", "91001:72504", "102001:399025", "103001:1611525", "104001:59325", "108001:179735", "110001:1426117",
         "110001:2219691", "110001:2453389", "110001:2324035", "110001:320180", "110001:320236", "110001:2471136", "112001:1168665",
         "112001:2383015", "112001:2383195", "112001:2383619", "112001:2383646", "112001:848127", "112001:2802414", "112001:2616481",
@@ -53,14 +54,17 @@ LEFT = ("7001:53214", "91001:72504", "102001:399025", "103001:1611525", "104001:
         "134001:316979", "134001:316980", "134001:2682680", "134001:2682773", "134001:2998047", "136001:2085063", "136001:2544179",
         "136001:3142351", "136001:3142520", "136001:256474", "136001:1938170", "136001:2467066", "136001:2544494", "136001:2578952",
         "138001:1161938", "138001:1226694", "138001:1624047", "138001:1667994", "138001:2731013", "138001:2731014", "138001:2841384",
-        "138001:997414")
+        "138001:997414", "140001:1916086", "140001:1916152", "140001:1916158", "140001:1916181", "140001:1916207", "140001:1916382",
+        "140001:1916418", "140001:1916433", "140001:1916503", "140001:1916571", "140001:1916596", "140001:1916965", "140001:623006",
+        "140001:623279", "140001:623298", "140001:623487", "140001:623629", "140001:623631", "140001:2529070", "140001:2529711",
+        "140001:2529887", "140001:421586", "140001:2664040")
 # those of `minimize`: two of three decays in one, whose amplitudes of both signs could grow; the last digits of differences; data of
 # 1e-155 and less; a model that a parameter's last digit changes by all of what is left; residuals at the rounding of the model at the
 # start
 LEFT_BY_MINIMIZE = ("1400:4031", "1911:111536", "1921:5725", "1921:5758", "1922:4145", "1931:17085", "1931:37540", "1941:53169",
                     "1941:18755", "1941:30636", "1941:59997", "2011:7666", "2011:18381", "2021:3007", "2021:6112", "2021:42238",
                     "2021:49094", "2021:58311", "2021:76874", "2021:85884", "2021:107134", "2031:14560", "2031:25779", "2031:25694",
-                    "2051:26762")
+                    "2051:26762", "2061:102742", "2061:110773", "2061:114801")
 LEFT_BY_FIT: tuple[str, ...] = ()
 ASKED = 5   # failures of a block that SciPy fits again from their start
 

@@ -182,3 +182,16 @@ def test_dead_traces(ux, uy, start):
     for name in "Ac":
         assert one.params[name].value == one.params[name].stderr == 0
         assert (many.values[name] == 0).all() and (many.stderr[name] == 0).all()
+
+
+def test_data_next_to_nothing_are_data():
+    """Of 1e-290 and a start of 1 the residual all but vanishes, but the amplitude is not 0, by any policy."""
+    x = np.linspace(0, 5, 20)
+    y = 3*np.exp(-x/1.5) + .5 + .05*np.random.default_rng(3).normal(size=x.size)
+    model = gslfit.Model(lambda x, A, t, c: A*np.exp(-x/t) + c)
+    wanted = model.fit(y, x=x, A=1., t=1., c=0.)
+    for policy in ("raise", "propagate"):
+        found = model.fit(y*1e-290, x=x, A=1., t=1., c=0., nan_policy=policy)
+        assert found.success
+        assert found.params["A"].value*1e290 == pytest.approx(wanted.params["A"].value, rel=1e-6)
+        assert found.params["t"].value == pytest.approx(wanted.params["t"].value, rel=1e-6)

@@ -195,3 +195,22 @@ def test_a_peak_beside_dips_is_found_from_inside(side):
         assert found.chisqr < level*(1 - 1e-6)
         ended.append(found.success)
     assert all(ended)
+
+
+def test_no_peak_is_said_only_where_none_is_lower():
+    """Where all amplitudes end on 0, no peak anywhere within the bounds of what is shared is lower, small or narrow as it may be."""
+    x, ended = np.linspace(0, 10, 25), 0
+    centres, widths = np.meshgrid(np.linspace(0, 10, 41), np.geomspace(.2, 5, 12), indexing="ij")
+    shapes = 1/(1 + ((x - centres.reshape(-1, 1))/widths.reshape(-1, 1))**2)
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        sizes, count = rng.choice([0, .25], 1), rng.integers(1, 5)
+        Y = sizes/(1 + ((x - rng.uniform(1, 9))/.5)**2) - rng.uniform(1, 3)/(1 + ((x - 6)/.8)**2) + .1*rng.normal(size=(count, x.size))
+        found = fit_shared("A/(1 + ((x - m)/s)**2)", Y, x=x, shared=("m", "s"), start={"A": 1., "m": 6., "s": 1.1},
+                           bounds={"A": (0, None), "m": (0, 10), "s": (.2, 5)})
+        if not found.success or np.any(found.values["A"] > 0):
+            continue
+        ended += 1
+        falls = (np.maximum(shapes @ Y.T, 0)**2/np.sum(shapes**2, axis=1, keepdims=True)).sum(axis=1)
+        assert falls.max() < 1e-3*found.chisqr
+    assert ended
