@@ -6,6 +6,7 @@
 #define GSLFIT_COUNTED_H
 
 #include <math.h>
+#include "common/rare.h"
 #include "losses.h"
 
 /* In scales of the loss. A number is out of sight if it is larger and most others aren't; a residual counts for no more than so many. */
@@ -25,16 +26,16 @@ typedef struct {
     double scale, count[GSLFIT_SIZES], square[GSLFIT_SIZES];
 } gslfit_sizes;
 
-__attribute__((cold)) void gslfit_sizes_add(gslfit_sizes *s, const double *numbers, long n);
+GSLFIT_RARE void gslfit_sizes_add(gslfit_sizes *s, const double *numbers, long n);
 
 /* The size beyond which a number is out of sight; infinite where none is. */
-__attribute__((cold)) double gslfit_sizes_most(const gslfit_sizes *s);
+GSLFIT_RARE double gslfit_sizes_most(const gslfit_sizes *s);
 
 /* The sum of the squares of the numbers, none of which counts for more than that; `square`, which it is, where all are in sight. */
-__attribute__((cold)) double gslfit_sizes_square(const gslfit_sizes *s, double square);
+GSLFIT_RARE double gslfit_sizes_square(const gslfit_sizes *s, double square);
 
 /* The same of n weighted data. */
-__attribute__((cold)) double gslfit_square_in_sight(loss_kind loss, double scale, double square, const double *numbers, long n);
+GSLFIT_RARE double gslfit_square_in_sight(loss_kind loss, double scale, double square, const double *numbers, long n);
 
 /* What the cost of so many points counts for at most, where it says how far off a minimum is: the squares of slopes sum up to less. */
 static inline double gslfit_counted_cost(loss_kind loss, double scale, double count) {
