@@ -149,6 +149,11 @@ def look_around(descent: Any, full: bool) -> str:
     return _beside(descent, [j for j in descent.vague() if d[j] > 0], full)
 
 
+def _may_look(descent: Any) -> bool:
+    """Return whether there are evaluations left for another look, and to go on from what it finds."""
+    return bool(descent.problem.fun.limit - descent.problem.fun.nfev >= 10 * (descent.p + 1))
+
+
 def leave_level(descent: Any) -> str:
     """Try the parameters along which chi-square is level, where by J it rises: a peak that its bounds keep among data of zeros.
 
@@ -159,7 +164,7 @@ def leave_level(descent: Any) -> str:
     """
     x, norm, d, problem = descent.x, descent.norm(), descent.decompose().norms, descent.problem
     for j in np.flatnonzero((d > 0) & ~np.isin(np.arange(descent.p), descent.held)):
-        if problem.fun.limit - problem.fun.nfev < 10*(descent.p + 1):
+        if not _may_look(descent):
             return ""
         ends = []
         for side in (PROBE, -PROBE):
@@ -185,7 +190,7 @@ def _reach(descent: Any, ways: list[np.ndarray]) -> bool:
             x = descent.x + far * way
             cancels = descent.rounding_of(float(np.max(d * np.abs(far * way))))      # what the columns' parts of it leave to rounding
             outside = np.any((x < problem.lower) | (x > problem.upper))
-            if outside or problem.fun.limit - problem.fun.nfev < 10 * (descent.p + 1):
+            if outside or not _may_look(descent):
                 break
             r = problem.fun(x)
             if length(r) < lowest - cancels:
@@ -217,7 +222,7 @@ def _beside(descent: Any, open_: list[int], full: bool) -> str:
         for span, share in product(sorted(span for span in spans if 0 < span < np.inf), SHARES):
             trial = x
             for _ in range(MOVES if abs(share) == SLOWLY and span <= size and j in undetermined else 1):
-                if problem.fun.limit - problem.fun.nfev < 10 * (descent.p + 1):
+                if not _may_look(descent):
                     found = found or "unseen"
                     break
                 before, trial = trial[j], trial.copy()

@@ -310,7 +310,7 @@ class Descent(Polish):
         found = look_around(self, opened)
         gone = any(abs(self.x[j]) > GONE * abs(begun[j]) > 0 for j in vague)
         counts = found != "unseen" or self.fell or gone
-        return found if counts or (self.decompose().undetermined() and (opened or not settled or self._bends())) else ""
+        return found if counts or (self.decompose().undetermined() and (opened or not settled or self._has_turned())) else ""
 
     def _may_be_level(self) -> bool:
         """Return whether the residual is as long as at the start, or nearly, and its gradient the same though by J it has changed."""
@@ -324,7 +324,7 @@ class Descent(Polish):
         size = change @ change
         return bool(0 < size < np.inf and (self.r @ change - first.problem.r0 @ (first.first_J @ way)) < LEVEL*size)
 
-    def _bends(self) -> bool:
+    def _has_turned(self) -> bool:
         """Return whether the Jacobian has changed since the start: of a straight model it says all, also of what it leaves open."""
         assert self.first.first_J is not None
         return bool(np.any(lengths(self.J - self.first.first_J) > CURVED*self.decompose().norms))

@@ -7,8 +7,8 @@ STEP: int
 BENT: int
 ERRORS: int
 SIGHT: int
-FARTHEST: float
-OUT_OF_SIGHT: float
+COUNTED: float
+SEEN: float
 
 def length(a: ArrayLike) -> float: ...
 def rows(loss: str, kind: int, values: ArrayLike, y: ArrayLike | None = None, weights: ArrayLike | None = None,

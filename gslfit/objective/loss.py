@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.checks import choice, positive
-from gslfit.objective import _loss
-from gslfit.objective._loss import BENT, ERRORS, NUMBERS, SIGHT, STEP, rows
+from gslfit.objective._loss import BENT, COUNTED, ERRORS, NUMBERS, SEEN, SIGHT, STEP, rows
 from gslfit.records import Record
 
 LOSSES = tuple(NUMBERS)
@@ -70,7 +69,7 @@ def in_sight(loss: str, numbers: Any, scale: Any) -> np.ndarray:
     with np.errstate(all="ignore"):
         scale = np.broadcast_to(scale, most.shape)
         data = np.where(np.isfinite(data), data, 0.0)
-        for place in np.argwhere(np.abs(data).max(axis=-1, initial=0.0) > _loss.OUT_OF_SIGHT*scale):
+        for place in np.argwhere(np.abs(data).max(axis=-1, initial=0.0) > SEEN*scale):
             where = tuple(place)
             most[where] = rows(loss, SIGHT, data[where], scale=scale[where])[2]
     return most
@@ -79,7 +78,7 @@ def in_sight(loss: str, numbers: Any, scale: Any) -> np.ndarray:
 def counted_cost(loss: str, scale: Any, count: Any) -> np.ndarray:
     """Return what the costs of so many points count for at most, where they say how far off a minimum is: see the same."""
     with np.errstate(over="ignore", under="ignore"):
-        return np.square(np.multiply(_loss.FARTHEST, scale))*np.asarray(count) if loss in ROBUST else np.asarray(np.inf)
+        return np.square(np.multiply(COUNTED, scale))*np.asarray(count) if loss in ROBUST else np.asarray(np.inf)
 
 
 def is_flat(typical: Any, f_scale: Any, size: Any) -> Any:

@@ -448,7 +448,7 @@ class Fitting:
                 self.status = FitStatus.SINGULAR        # lower than where bounds silence what is shared, and on a plain
                 return
             if silent is not None:
-                fallen = look_inside(self.descent, self.flags, [self.of(group).first[:, group.which] for group in groups], most)
+                fallen = look_inside(self.descent, silent, [self.of(group).first[:, group.which] for group in groups], most)
             elif self.status == FitStatus.RANK_DEFICIENT:
                 fallen = look_along(self.descent, self.flags, most)
             else:

@@ -10,7 +10,6 @@ import numpy as np
 
 from gslfit.minimizer.least_squares import WAYS_BACK
 from gslfit.records import Record
-from gslfit.shared._rows import HELD
 from gslfit.shared.arrow import inverted
 from gslfit.shared.descent import Descent, raw_cost
 
@@ -63,21 +62,19 @@ def look_along(descent: Descent, flags: np.ndarray, most: int) -> Fallen:
     return Fallen(None, spent)
 
 
-def look_inside(descent: Descent, flags: np.ndarray, begun: list[np.ndarray], most: int) -> Fallen:
+def look_inside(descent: Descent, idle: np.ndarray, begun: list[np.ndarray], most: int) -> Fallen:
     """Look for a lower point from inside, where shared parameters have no effect since local ones lie on their bounds, as `minimize` does.
 
     Parameters
     ----------
-    descent : Descent
-        That has come to an end.
-    flags : ndarray, shape (s,)
-        Not 0 for parameters that are held at a bound or have no effect.
+    descent, most
+        As `look_along` takes them.
+    idle : ndarray of bool, shape (s,)
+        Which shared parameters these are.
     begun : list of ndarray, shape (q, k)
         Where the local parameters of each group began.
-    most : int
-        Evaluations of all data sets.
     """
-    state, silent = descent.state, np.flatnonzero((flags != 0) & (flags != HELD))
+    state, silent = descent.state, np.flatnonzero(idle)
     back = state.shared.copy()
     back[silent] = descent.begun[silent]
     local = [v[group.local.own, :len(group.which)] for group, v in zip(descent.groups, state.v, strict=True)]

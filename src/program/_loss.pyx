@@ -41,7 +41,7 @@ NUMBERS = {"linear": LOSS_LINEAR, "soft_l1": LOSS_SOFT_L1, "huber": LOSS_HUBER, 
 BOUNDED = tuple(name for name in NUMBERS if gslfit_is_bounded(NUMBERS[name]))
 STEP, BENT, ERRORS = ROWS_STEP, ROWS_BENT, ROWS_ERRORS
 SIGHT = -1
-FARTHEST, OUT_OF_SIGHT = GSLFIT_FARTHEST, GSLFIT_OUT_OF_SIGHT
+COUNTED, SEEN = GSLFIT_FARTHEST, GSLFIT_OUT_OF_SIGHT        # in scales of the loss: see the header
 
 
 def length(a):
