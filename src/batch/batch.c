@@ -19,6 +19,7 @@ enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60,
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
 static const double STAYED = 0.1, LEFT = 0.3;         /* of a standard error; of the data */
+static const double MOST_LEFT = 0.5, FEW = 6;         /* of the data; points for each variable */
 
 /* ---- one thread ---- */
 
@@ -264,6 +265,12 @@ static int stayed(const batch *b, const fit_result *end) {
     return others;
 }
 
+/* Whether so few points are left so badly fitted that chi-square may be level along a variable, which slopes don't tell: the residual bends
+ * with it as fast as J says that chi-square rises (a sine through one pulse among zeros). */
+static int level(const batch *b, const fit_result *end) {
+    return end->length > MOST_LEFT * end->scale && end->count <= FEW * b->program->nfree && !gslfit_is_linear(b->program);
+}
+
 /* Whether a lane's end is at an edge that its sums don't tell from a place nearby: next to a bound and not held there, where symmetry may
  * leave no slope; or at 0, where its last step, which nobody has evaluated, has led. */
 static int at_edge(const batch *b, const fit_result *end) {
@@ -395,7 +402,8 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     if (b->method == METHOD_AUTO && !reached && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED)
         refit(t, METHOD_LMDER, left, end);
     if (end->verdict == GSLFIT_SILENCED) gslfit_refit_look_again(t->refit, method, left - end->nfev, end);
-    if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end)) end->status = FIT_SINGULAR;
+    const int minimum = end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM;
+    if (minimum && (flat(b, end) || gslfit_refit_has_turned(t->refit, end))) end->status = FIT_SINGULAR;
     end->nfev += used;
     return 1;
 }
@@ -442,7 +450,7 @@ static void finish(worker *w, fit_result *end) {
     /* of data that are zero the scale is what the model was at the start */
     const int blurred = !has_digits(end->scale * end->scale), vaguely = end->status == FIT_CONVERGED && vague(b, end);
     const int doubtful = !succeeded(end) || end->doubtful || blurred || vaguely || at_edge(b, end) || stayed(b, end);
-    if (b->method == METHOD_AUTO && doubtful && refit_fits(b)) {
+    if (b->method == METHOD_AUTO && (doubtful || level(b, end)) && refit_fits(b)) {
         fit_result second;
         const long n = read_row(t, end->id);
         const int found = refer(t, end->id, n, end, &second);
@@ -451,7 +459,8 @@ static void finish(worker *w, fit_result *end) {
             return;
         }
         if (found) {
-            if (succeeded(end) || better(&second, end)) {  /* the lanes' success is a claim that was looked at */
+            /* the lanes' success is a claim that was looked at; where all but curvature says that it is one, only another one does */
+            if (doubtful ? succeeded(end) || better(&second, end) : succeeded(&second)) {
                 put(t, &second);
                 return;
             }

@@ -39,6 +39,8 @@ static const double WAKES = 10;           /* times the column that a variable ha
 static const double NO_FURTHER = 3;       /* times the residual at a start: where it is longer, what is seen is not what the data show */
 static const double SEEN = 1e-2;          /* of the residual's length: what a variable changes it by that is seen */
 static const double BETTER = 1e-2;        /* share of the residual's length by which a place beside a bound is better than another */
+static const double NEXT_TURN = 1e-6;      /* of a variable: at such a distance the model is not another one, ... */
+static const double TURNED_BY = 0.1;      /* ... and the variable's column not longer or shorter by such a share */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -516,26 +518,36 @@ int gslfit_refit_unhide(gsl_refit *r, double *start, int *used) {
     return gslfit_polish_look(r->polisher, &r->data, start, NULL, &r->first);
 }
 
+/* Where a variable that began on a bound is so many times as far inside. */
+static double further(const gsl_refit *r, int k, double start, double times) {
+    const double low = r->now.box.low[k], high = r->now.box.high[k], widest = r->transform->widest * (high - low);
+    return r->now.given[k] <= low ? low + fmin(times * (start - low), widest) : high - fmin(times * (high - start), widest);
+}
+
 int gslfit_refit_further_inside(gsl_refit *r, double *start, int *used) {
     const int p = r->program->nfree;
     const double *given = r->now.given;
-    double best[MAX_FREE], at[MAX_FREE];
-    int any = 0, looked = 0, most = count_seen(r, start);
     const double longest = NO_FURTHER * r->first.length;
+    double best[MAX_FREE], at[MAX_FREE];
+    int on[MAX_FREE], count = 0, looked = 0, most = count_seen(r, start);
     memcpy(best, start, p * sizeof *best);
-    for (int k = 0; k < p && r->transform; k++) any |= given[k] <= r->now.box.low[k] || given[k] >= r->now.box.high[k];
-    for (; any && most < p && looked < 2 * FURTHER; looked++) {
-        const double times = pow(10, looked & 1 ? -(looked + 1) / 2 : looked / 2 + 1);
-        for (int k = 0; k < p; k++) {
-            const double low = r->now.box.low[k], high = r->now.box.high[k], widest = r->transform->widest * (high - low);
-            at[k] = given[k] <= low ? low + fmin(times * (start[k] - low), widest)
-                    : given[k] >= high ? high - fmin(times * (high - start[k]), widest) : start[k];
+    for (int k = 0; k < p && r->transform; k++)
+        if (given[k] <= r->now.box.low[k] || given[k] >= r->now.box.high[k]) on[count++] = k;
+    const int ways = count > 1 ? count + 1 : count;
+    for (int which = 0; which < ways && most < p; which++) {  /* all together, then each by itself */
+        double base[MAX_FREE];
+        memcpy(base, best, p * sizeof *base);
+        for (int turn = 0; turn < 2 * FURTHER && most < p; turn++, looked++) {
+            const double times = pow(10, turn & 1 ? -(turn + 1) / 2 : turn / 2 + 1);
+            memcpy(at, base, p * sizeof *at);
+            for (int i = 0; i < count; i++)
+                if (!which || which == i + 1) at[on[i]] = further(r, on[i], start[on[i]], times);
+            if (!gslfit_polish_look(r->polisher, &r->data, at, NULL, &r->first) || !(r->first.length <= longest)) continue;
+            const int seen = count_seen(r, at);
+            if (seen <= most) continue;
+            most = seen;
+            memcpy(best, at, p * sizeof *best);
         }
-        if (!gslfit_polish_look(r->polisher, &r->data, at, NULL, &r->first) || !(r->first.length <= longest)) continue;
-        const int seen = count_seen(r, at);
-        if (seen <= most) continue;
-        most = seen;
-        memcpy(best, at, p * sizeof *best);
     }
     *used += looked;
     memcpy(start, best, p * sizeof *start);
@@ -756,7 +768,6 @@ static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
 
 /* Look at chi-square to second order: a saddle, or slow? */
 static void look_at_curvature(gsl_refit *r, double *x, int most, fit_result *end) {
-    const int p = r->program->nfree;
     double size[MAX_FREE];
     sizes_at(r, x, size);
     const int used = most > 0 ? gslfit_curvature_descend(r->polisher, &r->data, x, size, most, &r->ratio, &r->last) : 0;
@@ -873,6 +884,24 @@ void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end
     memcpy(x, r->now.start, r->program->nfree * sizeof *x);
     end->nfev = 0;
     descend(r, x, method, most, end);
+}
+
+int gslfit_refit_has_turned(gsl_refit *r, const fit_result *end) {
+    unsigned char bending[MAX_FREE];
+    double at[MAX_FREE];
+    polished near = {.residual = NULL};
+    gslfit_nonlinear(r->program, bending);
+    for (int k = 0; k < r->program->nfree; k++) {
+        const double start = fabs(r->now.given[k]), norm = r->last.norms[k];
+        if (!bending[k] || end->flags[k] || !(start > 0 && fabs(end->v[k]) > GSLFIT_AFAR * start)) continue;
+        for (int side = -1; side <= 1; side += 2) {
+            memcpy(at, end->v, r->program->nfree * sizeof *at);
+            at[k] *= 1 + side * NEXT_TURN;
+            if (gslfit_polish_look(r->polisher, &r->data, at, NULL, &near) &&
+                !(fabs(near.norms[k] - norm) <= TURNED_BY * norm)) return 1;
+        }
+    }
+    return 0;
 }
 
 int gslfit_refit_unseen(const gsl_refit *r) { return r->last.unseen; }

@@ -268,6 +268,7 @@ static void begin(polisher *s, const polish_data *data, polished *end) {
     s->n = data->points->n;
     end->data = gslfit_points_data(data->points, s->room);
     end->settled = end->nfev = end->rank = end->disputed = end->unseen = end->kinked = 0;
+    s->left = s->held = s->rank = 0;
     memset(s->released, 0, s->p);
     end->chisqr = end->gradient = end->length = end->counted = end->cosine = end->promised = NAN;
 }
@@ -280,9 +281,9 @@ int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, co
     end->length = s->residual;
     end->counted = s->counted;
     end->model = s->model;
-    if (!finite) return 0;
+    if (!finite) s->left = s->held = 0; /* nothing of them is known */
     double promised;
-    if (!sort_and_settle(s, v, flags, end, &promised)) return 0;
+    if (!finite || !sort_and_settle(s, v, flags, end, &promised)) return 0;
     find_deviations(s, end);
     return 1;
 }
