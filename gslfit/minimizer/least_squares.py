@@ -248,7 +248,7 @@ class Descent(Polish):
             self._solver = None         # it calls this descent back: what both hold would wait for the garbage collector
 
     def _go_down(self) -> tuple[bool, FitStatus]:
-        start = self.begin()
+        start, rank_tolerance = self.begin(), self.rank_tolerance
         for _ in range(1 + ESCAPES):
             reason = self._descend(start)
             if reason == FitStatus.NO_EFFECT or not self.finite:
@@ -278,7 +278,7 @@ class Descent(Polish):
                     return settled, reason if reason in SETTLED or not settled else FitStatus.STEP
             elif not saddle:
                 return False, reason
-            self._solver, start = None, self.problem.free.internal(self.x)
+            self._solver, start, self.rank_tolerance = None, self.problem.free.internal(self.x), rank_tolerance
         return False, FitStatus.SLOW        # it went down from what passes for a minimum, time after time
 
     def _passes(self) -> bool:

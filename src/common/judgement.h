@@ -15,7 +15,9 @@
  *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain. Or
  *                       J determined all parameters at the start, and at the end leaves some open along which chi-square stays as it is
  *                       (a peak that has narrowed onto one point); or it leaves more of them open than at the start, or one that is
- *                       AFAR times its start. The same where chi-square was seen to fall along what is open, and where J still tells
+ *                       AFAR times its start, or whose part of a nonlinear model is CANCELLED times the data. So has one run off that is
+ *                       AFAR times its start, and so far out turned the curve round and round that a millionth of it changes its column
+ *                       by a tenth (a sine's frequency of 1e10: derivatives vanish there in one place or another). The same where chi-square was seen to fall along what is open, and where J still tells
  *                       all, but some by an error of VAGUE times their size, beside which Gauss-Newton promises more than is left to
  *                       fall (two decays on their way to become one, by amplitudes of 1e4 of both signs): at a minimum it does not.
  *                       Not where chi-square rises to both sides of it by its second derivative (`bent`: d in d**2 at 0): that is no

@@ -80,7 +80,8 @@ MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256)
 # valleys that passed for kinks, a Jacobian from beside a bound, forward differences of ten parameters, exploding starts, a minimum at
 # infinity that a way down leads along for ever, ways down over what passed for kinks that ended before they were down, next to a bound on
 # which the model has no value, ends that steps had not settled on and that J leaves open, saddles from which chi-square falls by less than
-# 1e-9 of itself at first, Newton steps that had not come to an end in a narrow valley, minima at infinity, a kink, a start that was moved
+# 1e-9 of itself at first, Newton steps that had not come to an end in a narrow valley, minima at infinity, a kink, a start that was moved,
+# a rank that was another place's
 # from next to its bound onto a plain, kinks that differences reached across, differences by the step that a plain had asked for, a way
 # down from a kink that ended before it was down, what J left open and nobody had evaluations left to look at, valleys longer than a step,
 # moved inside from a bound on which the model has no value, or from 0, to where nothing tells what was moved, an edge between two points
@@ -97,7 +98,7 @@ MENDED_BY_MINIMIZE = ((700, 570), (700, 1481), (700, 2711), (700, 568), (700, 27
                       (1911, 29843), (1911, 69814), (1911, 34492), (1911, 92257), (1911, 92266),
                       (1921, 3840), (1921, 3854), (1921, 3860), (1931, 50828), (1941, 41692),
                       (1911, 27226), (1941, 62578), (2021, 35404), (2021, 35409), (2021, 15446), (2021, 42457), (2061, 78202),
-                      (2061, 77206), (2061, 77218), (2041, 371), (2041, 387))
+                      (2061, 77206), (2061, 77218), (2041, 371), (2041, 387), (2061, 110773), (2021, 42238), (1922, 4145))
 
 # the same of `fit`: an amplitude that ran onto the bound from which it silenced others, looked at again with these where they had ended; a
 # smooth valley that passed for a kink, a disk of no radius
