@@ -79,15 +79,14 @@ MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256)
 # the same of `minimize`: ends at bounds that were never judged again, after a look from inside had found nothing that converged, narrow
 # valleys that passed for kinks, a Jacobian from beside a bound, forward differences of ten parameters, exploding starts, a minimum at
 # infinity that a way down leads along for ever, ways down over what passed for kinks that ended before they were down, next to a bound on
-# which the model has no value, ends that steps had not settled on and that J leaves open, saddles from which chi-square falls by less than
-# 1e-9 of itself at first, Newton steps that had not come to an end in a narrow valley, minima at infinity, a kink, a start that was moved,
-# a rank that was another place's
-# from next to its bound onto a plain, kinks that differences reached across, differences by the step that a plain had asked for, a way
-# down from a kink that ended before it was down, what J left open and nobody had evaluations left to look at, valleys longer than a step,
-# moved inside from a bound on which the model has no value, or from 0, to where nothing tells what was moved, an edge between two points
-# that wide differences reached across to the next one, a start that explodes, in whose unit the residual left is zero, one at 0 of what
-# counts from 1e22 on, second derivatives that are out of range, a model gone to zero, an overflow on one side of a difference, a peak
-# that its bounds keep among data of zeros, in whose middle chi-square is level
+# which the model has no value, ends that steps had not settled on and that J leaves open, saddles from which chi-square falls by less
+# than 1e-9 of itself at first, Newton steps that had not come to an end in a narrow valley, minima at infinity, a kink, a start that was
+# moved from next to its bound onto a plain, a rank that was another place's, kinks that differences reached across, differences by the
+# step that a plain had asked for, a way down from a kink that ended before it was down, what J left open and nobody had evaluations left
+# to look at, valleys longer than a step, moved inside from a bound on which the model has no value, or from 0, to where nothing tells
+# what was moved, an edge between two points that wide differences reached across to the next one, a start that explodes, in whose unit
+# the residual left is zero, one at 0 of what counts from 1e22 on, second derivatives that are out of range, a model gone to zero, an
+# overflow on one side of a difference, a peak that its bounds keep among data of zeros, in whose middle chi-square is level
 MENDED_BY_MINIMIZE = ((700, 570), (700, 1481), (700, 2711), (700, 568), (700, 2775), (700, 1718), (700, 4909), (701, 1268), (701, 1276),
                       (701, 271), (700, 5731), (710, 3145), (710, 3855), (710, 850), (711, 1510), (711, 1519), (900, 9861),
                       (900, 8770), (900, 7139), (900, 5237), (900, 9714), (910, 48), (910, 1933), (910, 1980),
