@@ -39,8 +39,9 @@ static const double WAKES = 10;           /* times the column that a variable ha
 static const double NO_FURTHER = 3;       /* times the residual at a start: where it is longer, what is seen is not what the data show */
 static const double SEEN = 1e-2;          /* of the residual's length: what a variable changes it by that is seen */
 static const double BETTER = 1e-2;        /* share of the residual's length by which a place beside a bound is better than another */
-static const double NEXT_TURN = 1e-6;      /* of a variable: at such a distance the model is not another one, ... */
-static const double TURNED_BY = 0.1;      /* ... and the variable's column not longer or shorter by such a share */
+static const double NEXT_TURN = 3;        /* times a variable's start, a good turn of what turns with it there, */
+static const double LAST_DIGITS = 64 * DBL_EPSILON;  /* or of what it has become: over neither is the model another one, ... */
+static const double TURNED_BY = 0.1;      /* ... and the variable's column longer or shorter by such a share */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -904,9 +905,10 @@ int gslfit_refit_has_turned(gsl_refit *r, const fit_result *end) {
     for (int k = 0; k < r->program->nfree; k++) {
         const double start = fabs(r->now.given[k]), norm = r->last.norms[k];
         if (!bending[k] || end->flags[k] || !(start > 0 && fabs(end->v[k]) > GSLFIT_AFAR * start)) continue;
+        const double by = fmax(NEXT_TURN * start, LAST_DIGITS * fabs(end->v[k]));
         for (int side = -1; side <= 1; side += 2) {
             memcpy(at, end->v, r->program->nfree * sizeof *at);
-            at[k] *= 1 + side * NEXT_TURN;
+            at[k] += side * by;
             if (gslfit_polish_look(r->polisher, &r->data, at, NULL, &near) &&
                 !(fabs(near.norms[k] - norm) <= TURNED_BY * norm)) return 1;
         }
