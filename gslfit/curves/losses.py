@@ -15,7 +15,7 @@ from gslfit.curves._batch import median_residuals, run
 from gslfit.errors import FitStatus
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective._loss import BOUNDED
-from gslfit.objective.loss import BEYOND, MAD, NUMBERS, ROUNDS, STEADY, TUNED, UNSTEADY, USUAL, in_range, in_sight, is_flat, narrower
+from gslfit.objective.loss import BEYOND, MAD, NUMBERS, ROUNDS, TUNED, USUAL, in_range, in_sight, is_flat, is_unsteady, moves, narrower
 from gslfit.objective.units import FAR_FROM_ONE, unit_of
 
 SUCCESSES = [status for status in FitStatus if status.success]
@@ -219,8 +219,7 @@ def _find_scales(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.nd
         some.put(np.ones(own.shape, bool))
         spent[some.places] += some.out["nfev"]
         scale[some.places] = own
-        moving[some.places] = abs(own - before) > STEADY*own
-        unsteady[some.places] = abs(own - before) > UNSTEADY*own
+        moving[some.places], unsteady[some.places] = moves(before, own), is_unsteady(before, own, 0.0)
         if not moving.any():
             break
     return unsteady

@@ -14,8 +14,9 @@ LOSSES = tuple(NUMBERS)
 ROBUST = tuple(name for name in LOSSES if name not in ("linear", "poisson"))
 MAD = 1.4826022185056018        # standard deviations of a normal distribution in its median absolute deviation
 ROUNDS = 100                    # of fits whose residuals give the scale "mad" of a loss, at most
-STEADY = 1e-7                   # the share by which that scale may still change ...
-UNSTEADY = 0.01                 # ... and from where on it is none
+STEADY = 1e-7                   # the share by which that scale may still change, ...
+UNSTEADY = 0.01                 # ... and from where on it is none, ...
+NOTHING = 1e-9                  # ... unless it is less than this share of what it would be at the start: the data are exact
 OUT_OF_SIGHT = 1e14             # scales of a robust loss: where its slope turns is not known, if numbers are as large
 FARTHEST = 1e60                 # times the data: a loss of a wider scale is least squares, one over it of a narrower one out of sight
 BEYOND = 100.                   # scales of a robust loss: residuals as large are far beyond it
@@ -94,6 +95,16 @@ def is_flat(typical: Any, f_scale: Any, size: Any) -> Any:
         The scales, and the sizes of the data.
     """
     return (np.maximum(typical, size)/OUT_OF_SIGHT > f_scale) & (typical > np.divide(size, OUT_OF_SIGHT))
+
+
+def moves(before: Any, scale: Any) -> Any:
+    """Return whether a scale "mad" differs from the one before, so that there is to be another round."""
+    return abs(scale - before) > STEADY*scale
+
+
+def is_unsteady(before: Any, scale: Any, first: Any) -> Any:
+    """Return whether such a scale is none when the rounds have ended; `first` is what it would be by the residuals at the start."""
+    return (abs(scale - before) > UNSTEADY*scale) & (scale > NOTHING*first)
 
 
 def narrower(wide: Any, f_scale: Any) -> Iterator[Any]:

@@ -127,3 +127,25 @@ def test_a_scale_that_has_far_to_go(how, fill):
     assert near.success and far.success
     for name in start:
         assert far.params[name].value == pytest.approx(near.params[name].value, abs=1e-4*near.params[name].stderr)
+
+
+@pytest.mark.parametrize("how", ["fit", "fit_batch", "minimize", "fit_shared"])
+@pytest.mark.parametrize("rounds", [3, 100])
+def test_a_scale_that_has_not_settled(how, rounds, monkeypatch):
+    """When its rounds have ended the scale is none, and no entry calls that a success; with all of them each does."""
+    for place in ("curves.losses.ROUNDS", "minimizer.robust.ROUNDS", "shared.fitting.MAD_ROUNDS"):
+        monkeypatch.setattr(f"gslfit.{place}", rounds)
+    y, loss = data(.3), {"loss": "huber", "f_scale": "mad"}
+    y[[3, 8, 17, 26]] = 30.
+    many = np.array([y, data(.3, seed=2)])
+    if how == "minimize":
+        params = gslfit.Parameters()
+        params.add_many(*START.items())
+        found = gslfit.minimize(lambda p: p["A"]*np.exp(-p["k"]*U) + p["c"] - y, params, **loss)
+    else:
+        found = {"fit": lambda: gslfit.fit(FORMULA, y, x=U, **START, **loss),
+                 "fit_batch": lambda: gslfit.fit_batch(FORMULA, many, x=U, start=START, **loss)[0],
+                 "fit_shared": lambda: gslfit.fit_shared(FORMULA, many, x=U, start=START, shared=["k"], **loss)}[how]()
+    assert found.success == (rounds > 3)
+    if not found.success:
+        assert "max_nfev" in found.message
