@@ -86,7 +86,7 @@ class Fitting:
         if self.options.loss == "poisson":
             return 1.0
         with np.errstate(all="ignore"):
-            groups = self._groups()
+            groups = self._groups(whole=True)
             sizes = [size for group in groups for size in group.extremes if 0 < size < np.inf]
             if all(1/MIDDLE < size < MIDDLE for size in sizes):
                 return 1.0
@@ -98,7 +98,7 @@ class Fitting:
         """Look at the data sets of a part, and at their start values."""
         job = part.job
         if job.missing and self.options.loss == "poisson":      # whose model must not be zero at the start
-            job = completed(job, part.given)
+            job = completed(job, part.given, self.options)
             part = part._replace(job=job)
         assert job.folded is not None
         starts = {name: np.asarray(job.start[name], float) for name in (*job.folded.names, *job.folded.inputs)}
@@ -319,15 +319,16 @@ class Fitting:
         return any(bool(is_flat(group.typical(v), self.scales[group.places], group.sizes[0]/self.unit).any())
                    for group, v in zip(self.descent.groups, self.descent.state.v, strict=True))
 
-    def _groups(self) -> list[Group]:
-        """Return the data sets that take part."""
+    def _groups(self, whole: bool = False) -> list[Group]:
+        """Return the data sets that take part; least squares on the way to another loss are of what that sees of them, if not `whole`."""
         found = []
         for known in self.known:
             which = np.flatnonzero(np.isin(known.status, (*SUCCESSES, FitStatus.NOT_RUN)))
             if which.size:
                 scale = self.scales[known.part.places[which]] if self._loss in ROBUST and self.scales is not None else None
                 options = self.options._replace(loss=self._loss)
-                found.append(Group(known.part, self.sets, which, known.looked, options, known.values[:, which], scale, self.unit))
+                seen = self.options if self._loss == "linear" and not whole else None
+                found.append(Group(known.part, self.sets, which, known.looked, options, known.values[:, which], scale, self.unit, seen))
                 found[-1].first_costs, found[-1].begun = known.first_costs[which], known.first[:, which]
         return found
 
