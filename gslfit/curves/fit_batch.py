@@ -248,7 +248,7 @@ def _by_program_or_python(job: Job, given: Inputs, options: FitOptions, report: 
         from gslfit.curves.patterns import fit_by_patterns
         return fit_by_patterns(job, given, options, report, lambda part, points, told: _by_program_or_python(part, points, options, told))
     if job.missing:
-        job = completed(job, given)
+        job = completed(job, given, options)
     if given.prior is not None:
         from gslfit.curves.fit_priors import fit_extended
         return fit_extended(job, given, options, lambda whole, points: _by_program_or_python(whole, points, options, report))

@@ -120,7 +120,7 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
     job = job_of(found, params, given, where.shape, entry, options)
     if points.limits is not None and not is_lazy(points.y):
         points.limits.check(job.start, where.shape)
-    return completed(job, points) if whole else job, points, options
+    return completed(job, points, options) if whole else job, points, options
 
 
 def response_of(response: Any, centre: Any, shift: Any) -> tuple[Any, Any, Any]:
@@ -373,12 +373,12 @@ def _check_missing(missing: Sequence[str], formula: Formula, parameters: Paramet
     raise InputError(f"no start value for {needed[0]!r}: give it as a keyword, in start={{...}}, or Parameters ({', '.join(needed)}){more}")
 
 
-def completed(job: Job, given: Inputs) -> Job:
+def completed(job: Job, given: Inputs, options: FitOptions) -> Job:
     """Return a job in which what the formula is linear in has starts too."""
     if not job.missing or job.folded is None:
         return job
     from gslfit.curves.linear_start import linear_starts
-    return job._replace(start={**job.start, **linear_starts(job.folded, job.missing, given, job.start)}, missing=())
+    return job._replace(start={**job.start, **linear_starts(job.folded, job.missing, given, job.start, options)}, missing=())
 
 
 def template(job: Job) -> Parameters:

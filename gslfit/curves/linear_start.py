@@ -11,6 +11,8 @@ from gslfit.curves._batch import NEGLIGIBLE
 from gslfit.data.inputs import Inputs
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parametrize import Folded
+from gslfit.minimizer.options import FitOptions
+from gslfit.objective.loss import out_of_sight
 from gslfit.records import Record
 
 CHUNK = 1_000_000       # numbers of a temporary array
@@ -31,8 +33,9 @@ def remedy(names: Sequence[str]) -> str:
     return f"{none}; a model of the library (gslfit.models) finds starts itself"
 
 
-def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return the starts of parameters that have none, one for each fit.
+def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: Mapping[str, Any],
+                  options: FitOptions) -> dict[str, np.ndarray]:
+    """Return the starts of parameters that have none, one for each fit: least squares of what the loss asked for sees of the data.
 
     Parameters
     ----------
@@ -42,12 +45,15 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
     given : Inputs
     starts : mapping of str to float or ndarray, shape () or (...)
         Of all other free parameters and inputs.
+    options : FitOptions
+        With the loss and its scale.
     """
     own_boxes = None if given.limits is None else given.limits.boxes(folded)
     boxes = [(own_boxes or folded.boxes)[folded.names.index(name)] for name in names]
     if given.y.ndim == 1 and given.factors is None and given.mask is None:
         rows, points = np.asarray(given.y, float)[None], [np.asarray(each, float) for each in given.x.values()]
-        found = inside(linear_fit(folded, names, rows, points, None, None, starts, True, given.response), boxes)
+        far = out_of_sight(options.loss, options.f_scale, rows)
+        found = inside(linear_fit(folded, names, rows, points, None, far, starts, True, given.response), boxes)
         return {name: found[0, k] for k, name in enumerate(names)}
     curves = given.y if given.y.ndim > 1 else given.y[None]
     shape, n, weights, out = curves.shape[:-1], curves.shape[-1], given.weights, given.left_out()
@@ -68,7 +74,10 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
                for name in (*folded.names, *folded.inputs) if name not in names}
         points = [np.asarray(part(each), float) for each in given.x.values()]
         responses = given.response if given.response is None else given.response[here].reshape(-1, given.response.shape[-1])
-        fitted = linear_fit(folded, names, rows, points, part(weights), part(out), own, given.y.ndim == 1, responses)
+        factors, left_out = part(weights), part(out)
+        far = out_of_sight(options.loss, options.f_scale, rows if factors is None else rows*factors)
+        left_out = left_out if far is None else far if left_out is None else far | left_out
+        fitted = linear_fit(folded, names, rows, points, factors, left_out, own, given.y.ndim == 1, responses)
         limits = _of_part(boxes, here)
         found[here] = inside(fitted, limits).reshape(found[here].shape)
     return {name: found[..., k].reshape(given.y.shape[:-1]) for k, name in enumerate(names)}

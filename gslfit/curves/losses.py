@@ -15,7 +15,21 @@ from gslfit.curves._batch import median_residuals, run
 from gslfit.errors import FitStatus
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective._loss import BOUNDED
-from gslfit.objective.loss import BEYOND, MAD, NUMBERS, ROUNDS, STEADY, TUNED, UNSTEADY, USUAL, in_range, in_sight, is_flat, narrower
+from gslfit.objective.loss import (
+    BEYOND,
+    MAD,
+    NUMBERS,
+    ROUNDS,
+    TUNED,
+    USUAL,
+    in_range,
+    in_sight,
+    is_flat,
+    is_unsteady,
+    moves,
+    narrower,
+    out_of_sight,
+)
 from gslfit.objective.units import FAR_FROM_ONE, unit_of
 
 SUCCESSES = [status for status in FitStatus if status.success]
@@ -61,12 +75,24 @@ def _units(options: FitOptions, y: np.ndarray, how: Mapping[str, Any]) -> np.nda
 
 def sizes(y: np.ndarray, how: Mapping[str, Any], loss: str, scale: Any) -> np.ndarray:
     """Return how large the largest weighted datum of each row is that takes part, and is in sight of a loss of some scale."""
+    y = _weighted(y, how)
+    with np.errstate(all="ignore"):
+        return np.minimum(_largest(y), in_sight(loss, y, scale))
+
+
+def _weighted(y: np.ndarray, how: Mapping[str, Any]) -> np.ndarray:
+    """Return weighted data, 0 where a point takes no part."""
     y, weights, mask = np.asarray(y) if y.dtype.kind == "f" else y.astype(float), how.get("weights"), how.get("mask")
     with np.errstate(all="ignore"):
         if weights is not None:
             y = y/weights if how.get("errors", False) else y*weights
-        y = y if mask is None else np.where(mask, 0.0, y)
-        return np.minimum(_largest(y), in_sight(loss, y, scale))
+    return y if mask is None else np.where(mask, 0.0, y)
+
+
+def _of_the_seen(loss: str, scale: Any, y: np.ndarray, how: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what least squares on the way to a robust loss are run with: they are of the data that it sees."""
+    far, mask = out_of_sight(loss, scale, _weighted(y, how)), how.get("mask")
+    return dict(how) if far is None else {**how, "mask": far if mask is None else far | mask}
 
 
 def near_one(y: np.ndarray, how: Mapping[str, Any]) -> bool:
@@ -114,7 +140,7 @@ def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarra
     fit = partial(run, code, y, x, **how)
     spent, unsteady = np.zeros_like(how["nfev"]), np.zeros(scale.shape, bool)
     if isinstance(f_scale, str):
-        unsteady = _find_scales(code, y, x, scale, start, spent, how)
+        unsteady = _find_scales(options.loss, code, y, x, scale, start, spent, how)
         scale *= TUNED[options.loss]
         start = _from_there(start, how)
     else:
@@ -151,7 +177,7 @@ def _go_narrow(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.nda
     some = _Rows(y, x, how, again)
     own, spent, there = some.part(scale), some.part(how["nfev"]), [some.part(each) for each in start]
     fit = partial(run, code, some.y, some.x, **some.given, **some.out)
-    fit(start=there)
+    run(code, some.y, some.x, start=there, **_of_the_seen(options.loss, own, some.y, some.given), **some.out)
     spent += some.out["nfev"]
     last = TUNED["huber"]*_typical(code, some, some.out["v"])
     for wide in narrower(last, own):
@@ -200,12 +226,12 @@ def _from_there(start: Sequence[np.ndarray], how: dict[str, Any]) -> list[np.nda
     return [np.where(good, how["v"][..., k], each) for k, each in enumerate(start)]
 
 
-def _find_scales(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, start: Sequence[np.ndarray], spent: np.ndarray,
-                 how: dict[str, Any]) -> np.ndarray:
+def _find_scales(loss: str, code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, start: Sequence[np.ndarray],
+                 spent: np.ndarray, how: dict[str, Any]) -> np.ndarray:
     """Find the scale of each fit, 1.48 times the median absolute residual of Huber's fit with that very scale; return where there was still
     none when the rounds had ended: ndarray of bool (...).
     """
-    run(code, y, x, start=start, **how)
+    run(code, y, x, start=start, **_of_the_seen(loss, "mad", y, how))
     spent += how["nfev"]
     _measure(code, y, x, scale, how)
     moving, unsteady = np.ones(scale.shape, bool), np.zeros(scale.shape, bool)
@@ -219,8 +245,7 @@ def _find_scales(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.nd
         some.put(np.ones(own.shape, bool))
         spent[some.places] += some.out["nfev"]
         scale[some.places] = own
-        moving[some.places] = abs(own - before) > STEADY*own
-        unsteady[some.places] = abs(own - before) > UNSTEADY*own
+        moving[some.places], unsteady[some.places] = moves(before, own), is_unsteady(before, own, 0.0)
         if not moving.any():
             break
     return unsteady

@@ -105,11 +105,11 @@ def from_many(plan: FitPlan, curve: Curve, options: FitOptions, several: Several
         if not multistart.looks_doubtful(first, curve.points[0] if len(curve.points) == 1 else None):
             return first
         spent = first.nfev
-        starts, places = starts_of(plan, curve, several)
+        starts, places = starts_of(plan, curve, several, options)
         if not starts:
             return first
     else:
-        first, (starts, places) = None, starts_of(plan, curve, several)
+        first, (starts, places) = None, starts_of(plan, curve, several, options)
         if not starts:
             raise multistart.nowhere(several.number)
     in_lanes = plan.folded is not None and curve.objective is not None and curve.objective.given.ycov is None
@@ -123,7 +123,7 @@ def from_many(plan: FitPlan, curve: Curve, options: FitOptions, several: Several
     return concluded(result, ends, best, values, len(ends.cost), spent + nfev + more, data, unit)
 
 
-def starts_of(plan: FitPlan, curve: Curve, several: Several) -> tuple[dict[str, np.ndarray], multistart.Boxes]:
+def starts_of(plan: FitPlan, curve: Curve, several: Several, options: FitOptions) -> tuple[dict[str, np.ndarray], multistart.Boxes]:
     """Return the starts, (k,) each by varying parameter, the caller's own first, and where they are placed; empty if nowhere."""
     names, own = plan.names, dict(plan.values)
     boxes = {name: _box(plan, name) for name in names}
@@ -139,7 +139,7 @@ def starts_of(plan: FitPlan, curve: Curve, several: Several) -> tuple[dict[str, 
     in_lanes = plan.folded is not None and curve.objective is not None and curve.objective.given.ycov is None
     if free and count and in_lanes:
         others = {name: value for name, value in {**own, **found}.items() if name not in free}
-        found |= linear_starts(plan.folded, free, _repeated(curve, count), others)  # type: ignore[arg-type]
+        found |= linear_starts(plan.folded, free, _repeated(curve, count), others, options)  # type: ignore[arg-type]
     if several.unset:
         return found, places
     return {name: np.concatenate([[float(own[name])], found[name]]) for name in names}, places

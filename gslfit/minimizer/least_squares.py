@@ -15,6 +15,7 @@ other methods and the lowest chi-square is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from operator import mul
 from typing import Any
 
@@ -566,6 +567,9 @@ class Descent(Polish):
             lost = tuple(sorted({*lost, *vanished}))
         if (success or known) and verdict != "exact" and self.norm() > VANISHED and (even := self.even()):
             self.bent = tuple(sorted({*self.bent, *even}))
+        if (settled and verdict == "minimum" and self.finite and not (undetermined or flat or self.bent or self.vanishing)
+                and self.norm() > max(VANISHED, self.rounding_of(self.first_size))):
+            return self._solution(True, reason, (), (), True, verdict)      # as nearly every fit ends: what follows asks in vain
         dead = tuple(sorted({*undetermined, *flat, *silent, *vanished, *self.bent}))
         if success and not settled and verdict != "exact" and self._still_falls():
             success, verdict = False, "no minimum"
@@ -675,12 +679,12 @@ class Descent(Polish):
                   verdict: str = "", idle: Iterable[int] = ()) -> Solution:
         qr = self.decompose()
         factors, norms = qr, qr.norms
-        without = {j for j in idle if j in dead and j not in self.held} if dead else set()
-        if without and norms[list(without)].any():
+        without = sorted({j for j in idle if j in dead and j not in self.held}) if dead else ()
+        if without and norms[without].any():
             factors = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*without, *self.held]))
         return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method,
                         factors.factors(), norms, polished and converged, verdict, self.first.first_size, self.rounding(), self.bent,
-                        tuple(sorted(without)))
+                        tuple(without))
 
     def _scale(self) -> float:
         """Return what the residual's rounding is measured by: the model's size here, or at the start where nothing but rounding is left."""
@@ -759,7 +763,9 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
     allowed, least = calls.limit, ENOUGH * (problem.x0.size + 1)
     tried: list[Solution] = []
     try:
-        for way in (method, *(other for other in LOOK_AGAIN if other != method)):
+        for way in chain((method,), LOOK_AGAIN):
+            if tried and way == method:
+                continue
             calls.limit = min(allowed - RESERVE * allowed * bool(tried), calls.nfev + max(SHARE * (allowed - calls.nfev), least))
             descent = Descent(problem, way, direct=bool(tried), fell=fell_again(tried))
             tried.append(descent.run())
@@ -802,7 +808,7 @@ def may_be_astray(problem: Problem, end: Solution) -> bool:
 
 def fell_again(tried: Sequence[Solution]) -> bool:
     """Return whether one of the ways down fell, time after time, along what its Jacobian left open."""
-    return any(each.reason == FitStatus.SLOW for each in tried)
+    return bool(tried) and any(each.reason == FitStatus.SLOW for each in tried)
 
 
 def look_from_warm(problem: Problem, J: np.ndarray, tried: list[Solution], method: str) -> None:

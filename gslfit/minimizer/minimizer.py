@@ -511,7 +511,7 @@ class Minimizer(Answers, Passes):
         start, values = setup.starts, dict(free._space)
         # a fit taken up again where the last one ended is still the one that began at the first start
         began = {name: par.init_value for name, par in self.params.items()} if start == self._ended else start
-        self.params.conclude(values, began, ParameterUncertainties(free, known))
+        self.params.conclude(values, began, ParameterUncertainties(free, values, known))
         self._ended = values
         success = solution.converged
         self.result = FitResult(

@@ -26,7 +26,7 @@ from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual, flatten_as,
 from gslfit.minimizer.uncertainty import KnownErrors
 from gslfit.objective._loss import BOUNDED
 from gslfit.objective.lengths import lengths
-from gslfit.objective.loss import MAD, ROUNDS, STEADY, TUNED, UNSTEADY, Loss, is_flat, narrower
+from gslfit.objective.loss import MAD, ROUNDS, TUNED, Loss, is_flat, is_unsteady, moves, narrower
 
 AFAR = 1e4              # scales of a loss
 STEPS = 30              # of Newton's at most
@@ -35,7 +35,6 @@ NEAR = 1e-6             # of a standard error: steps this short that no longer s
 HALVES = 8              # times that a step is halved where the cost rises
 ROUNDING = 1e-13        # of the cost
 SPENT = .5              # of the evaluations allowed, before the fit itself
-NOTHING = 1e-9          # share of the residuals at the start: those of exact data are no more
 LED = .1                # of them, for least squares, which may have no minimum beside an outlier, but so many a parameter at least:
 LED_EACH = 100
 FEW = 4                 # times a rounding of the residual's length: how well it is known
@@ -297,11 +296,11 @@ def beginning(options: FitOptions, fitted: Callable[[FitOptions, Mapping[str, fl
             begin = {}
         for _ in range(ROUNDS):
             scale = scale if scale > SMALLEST else before or 1.0
-            if abs(scale - before) <= STEADY*scale or not (further or before == 0):
+            if not moves(before, scale) or not (further or before == 0):
                 break
             before = scale
             _, scale, further = led("huber", scale*TUNED["huber"])
-        if abs(scale - before) > UNSTEADY*scale > UNSTEADY*NOTHING*first:       # there is none: the limit has come first
+        if is_unsteady(before, scale, first):        # there is none: the limit has come first
             spent = limit
         given = scale*TUNED[options.loss]
     elif options.loss not in BOUNDED:

@@ -1,6 +1,6 @@
 """From where a descent ended to errors, correlations and words."""
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from gslfit.minimizer._uncertainty import Errors
 from gslfit.minimizer.least_squares import Problem, Solution
 from gslfit.minimizer.propagation import DEPENDENT, Spread, determined, propagated
 from gslfit.objective.lengths import lengths
+from gslfit.parameters.free_variables import dependents
 from gslfit.solvers.termination import within
 
 TOUCHING = 1e-6         # of its start's distance: as near to a bound a parameter is on it, as in `src/batch/gsl_refit.c`
@@ -105,13 +106,15 @@ class ParameterUncertainties:
     Parameters
     ----------
     free : Binding
-        With the fitted values put.
+    values : dict of str to float
+        All parameters' fitted values.
     known : KnownErrors or None
         None where errors can't be had.
     """
 
-    def __init__(self, free: Any, known: KnownErrors | None) -> None:
-        self.free, self.known, self.space = free, known, dict(free._space)
+    def __init__(self, free: Any, values: Mapping[str, float], known: KnownErrors | None) -> None:
+        # of the binding what is needed: its parameters would wait for the garbage collector with those that ask
+        self.names, self.derived, self.known, self.values = free.names, free._derived, known, values
         self._found: dict[str, tuple[float | None, dict[str, float] | None]] | None = None
 
     def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
@@ -121,17 +124,17 @@ class ParameterUncertainties:
         return self._found[name]
 
     def _find(self) -> dict[str, tuple[float | None, dict[str, float] | None]]:
-        free, known = self.free, self.known
-        found: dict[str, tuple[float | None, dict[str, float] | None]] = dict.fromkeys(free._space, (0., None))
+        varying, known = self.names, self.known
+        found: dict[str, tuple[float | None, dict[str, float] | None]] = dict.fromkeys(self.values, (0., None))
         # an expression that its own bound holds is as uncertain as the expression
         units = None if known is None else known.spread.units()
-        names, slopes = free.dependents(self.space, clip=False, units=units)
+        names, slopes = dependents(varying, self.derived, self.values, clip=False, units=units)
         if known is None:
-            found.update(dict.fromkeys(free.names, (None, None)))
+            found.update(dict.fromkeys(varying, (None, None)))
             found.update({name: (None if row.any() else 0., None) for name, row in zip(names, slopes, strict=True)})
             return found
-        for name, own, row in zip(free.names, known.sigma.tolist(), known.correl.tolist(), strict=True):
-            correlations = {other: c for other, c in zip(free.names, row, strict=True) if other != name and c == c}
+        for name, own, row in zip(varying, known.sigma.tolist(), known.correl.tolist(), strict=True):
+            correlations = {other: c for other, c in zip(varying, row, strict=True) if other != name and c == c}
             found[name] = (own, correlations) if own == own else (None, None)
         if names:
             assert units is not None
@@ -182,7 +185,8 @@ def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_cov
         said.append(f"The Jacobian is {solution.jacobian[row, column]} in row {row}, the derivative by {names[column]}.")
     if n <= p and scale_covar:
         said.append(f"{n} residuals leave no degrees of freedom for errors of {p} parameters.")
-    said.extend(at_bound(names[j], solution.x[j], problem.lower[j], problem.upper[j]) for j in solution.held)
+    if solution.held:
+        said.extend(at_bound(names[j], solution.x[j], problem.lower[j], problem.upper[j]) for j in solution.held)
     if not solution.dead:
         return said
     sizes = solution.norms*np.maximum(np.abs(solution.x), np.abs(problem.x0))

@@ -25,10 +25,11 @@ from gslfit.data.points import without_effect
 from gslfit.errors import ExpressionError, InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
-from gslfit.minimizer.options import BATCH, FIT, MODEL, SYNONYMS
+from gslfit.minimizer.options import BATCH, FIT, MODEL, SYNONYMS, FitOptions
 from gslfit.models.guess.points import without_left_out
 from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.result import BY_NAME, LazyStart, ModelResult
+from gslfit.objective.loss import out_of_sight
 from gslfit.objective.objective import Objective, are_finite
 from gslfit.objective.residual import DATA_MINUS_MODEL
 from gslfit.parameters.collection import Parameters
@@ -68,7 +69,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
     result = kind(model, Parameters(), data, weights, fcn_kws={**variables, **further}, nan_policy=policy, **options)
     objective = result.prepare(yerr, mask, coerce, ycov)
     if params is None:
-        params = _made(model, starts, objective)
+        params = _made(model, starts, objective, options)
         if verbose:
             print("\n".join(f" - Adding parameter {name!r}" for name in params))
     else:
@@ -76,7 +77,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
         for name, value in starts.items():
             _set(params, name, value)
     result._unset = _place(params, options)
-    _check_params(model, params, _fill_linear(model, params, objective))
+    _check_params(model, params, _fill_linear(model, params, objective, options))
     if prior is not None:
         result._know(prior, params, scale_covar)
     result.params = params
@@ -167,14 +168,18 @@ def _starts(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return starts
 
 
-def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parameters:
+def _made(model: Any, starts: Mapping[str, Any], objective: Objective, options: Mapping[str, Any]) -> Parameters:
     """Return Parameters for a fit without any: guessed where no start was given, or where some have none."""
     params = model.make_params(**starts)
     blank = [name for name in model.param_names if params[name].value is None]
     if starts and not blank:
         return params
+    told, data = _told(options), objective.narrowed(objective.given.y)
+    far = out_of_sight(told.loss, told.f_scale, objective.y if objective.weights is None else objective.y*objective.weights)
+    if far is not None:
+        data = np.where(far.reshape(data.shape), np.nan, data)      # which a guess doesn't look at
     try:
-        found = model._guesses(objective.narrowed(objective.given.y), **objective.arguments(), **{**hinted(model), **starts})
+        found = model._guesses(data, **objective.arguments(), **{**hinted(model), **starts})
     except NotImplementedError as error:
         if starts or blank or model.conventions.defaults or not _of_table(model):
             return params
@@ -189,7 +194,7 @@ def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parame
         from gslfit.curves.multistart import lowest
         own = [{name: par.value for name, par in each.items() if par.expr is None and par.vary} for each in found]
         best = lowest(own, lambda start, **how: fit_batch(model.formula, objective.y, found[0], x=objective.x, weights=objective.weights,
-                                                          start=start, **how), model._tries_limits)
+                                                          mask=far, start=start, **how), model._tries_limits)
         for name, value in best.items():
             found[0][name].value = float(value)
     return found[0]
@@ -254,7 +259,12 @@ def _place(params: Parameters, options: Mapping[str, Any]) -> tuple[str, ...]:
     return blank
 
 
-def _fill_linear(model: Any, params: Parameters, objective: Objective) -> tuple[str, ...]:
+def _told(options: Mapping[str, Any]) -> FitOptions:
+    """Return the options of a call that say by which loss it fits."""
+    return MODEL.read({name: options[name] for name in ("loss", "f_scale") if name in options})
+
+
+def _fill_linear(model: Any, params: Parameters, objective: Objective, options: Mapping[str, Any]) -> tuple[str, ...]:
     """Set the starts of parameters that have none, where the model's formula is linear in them; return which need none."""
     blank = [name for name, par in params.items() if par.expr is None and par.vary and par.value is None]
     if not blank or model.conventions.defaults or not model.formula.native or any(name not in params for name in model.param_names):
@@ -270,7 +280,7 @@ def _fill_linear(model: Any, params: Parameters, objective: Objective) -> tuple[
     own = {name: np.asarray(par.value, float) for name, par in params.items() if par.expr is None and par.value is not None}
     given = objective.given._replace(y=objective.y, x=objective.x, factors=None if objective.weights is None else
                                      Factors("weights", np.asarray(objective.weights)), mask=None, ycov=None)
-    for name, value in linear_starts(folded, blank, given, own).items():
+    for name, value in linear_starts(folded, blank, given, own, _told(options)).items():
         params[name].value = float(value)
     return linear
 
@@ -401,7 +411,7 @@ def _fit_block(model: Any, formula: Formula, given: Inputs, params: Parameters |
         made = model.make_params()
         if any(name not in start for name in model.param_names if made[name].expr is None):
             try:
-                starts = [{**found, **hinted(model), **start} for found in guessed(model, given)]
+                starts = [{**found, **hinted(model), **start} for found in guessed(model, given, options)]
             except NotImplementedError:
                 known = all(name in start or made[name].value is not None or made[name].expr for name in model.param_names)
                 if known and not model.conventions.defaults and _of_table(model).difference(start):
@@ -486,9 +496,13 @@ def _with_weightless(given: Inputs) -> Inputs:
     return given._replace(factors=given.factors._replace(array=np.where(idle & bad, 1.0, given.factors.array)))
 
 
-def guessed(model: Any, given: Inputs) -> list[dict[str, Any]]:
-    """Return start values of every curve, the best first; of one curve numbers."""
-    found = model._guesses(without_left_out(given), **given.x)
+def guessed(model: Any, given: Inputs, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return start values of every curve, the best first; of one curve numbers. What the loss asked for doesn't see isn't looked at."""
+    told, data = _told(options), without_left_out(given)
+    if told.loss != "linear":
+        far = out_of_sight(told.loss, told.f_scale, data if given.weights is None else data*given.weights)
+        data = data if far is None else np.where(far, np.nan, data)
+    found = model._guesses(data, **given.x)
     return [{name: each[name].value for name in model.param_names if each[name].expr is None} if isinstance(each, Parameters) else each
             for each in found]
 

@@ -14,6 +14,7 @@ from gslfit.errors import InputError
 from gslfit.formula.response import read_response
 from gslfit.minimizer.options import SHARED
 from gslfit.models.fitting import RESPONSE, check_names, curves_of, folded_with, guessed, hinted
+from gslfit.objective.loss import out_of_sight
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
 from gslfit.shared.fit_shared import fit_shared
@@ -51,10 +52,11 @@ def _guesses(model: Any, data: Any, variables: Mapping[str, Any], options: Mappi
     """Return start values of each data set, the best first."""
     beside = {name: options[name] for name in BESIDE if name in options and name != "start"}
     if isinstance(data, (list, tuple)) and len({np.shape(each) for each in data}) > 1:
-        found = []
+        found, told = [], SHARED.read({name: options[name] for name in ("loss", "f_scale") if name in options})
         for k, each in enumerate(data):
             own = {name: value[k] if isinstance(value, (list, tuple)) else value for name, value in variables.items()}
-            guess = model.guess(each, **own)
+            far = out_of_sight(told.loss, told.f_scale, each)
+            guess = model.guess(each, **own, **({} if far is None else {"mask": far}))
             found.append({name: guess[name].value for name in model.param_names if guess[name].expr is None})
         return [{name: np.array([each[name] for each in found]) for name in found[0]}] if found else [{}]
     given = curves_of(data, variables, dict(beside))
@@ -63,7 +65,7 @@ def _guesses(model: Any, data: Any, variables: Mapping[str, Any], options: Mappi
     said = response_of(*(options.get(name, default) for name, default in zip(RESPONSE, NO_RESPONSE, strict=True)))
     if said is not NO_RESPONSE:
         model = folded_with(model, read_response(*said, given.x, Fits.along(given.layout, given.labels, by_label=True)))
-    return guessed(model, given)
+    return guessed(model, given, options)
 
 
 def _of_all(params: Parameters, guess: Mapping[str, Any], shared: list[str]) -> dict[str, Any]:

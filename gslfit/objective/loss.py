@@ -14,9 +14,11 @@ LOSSES = tuple(NUMBERS)
 ROBUST = tuple(name for name in LOSSES if name not in ("linear", "poisson"))
 MAD = 1.4826022185056018        # standard deviations of a normal distribution in its median absolute deviation
 ROUNDS = 100                    # of fits whose residuals give the scale "mad" of a loss, at most
-STEADY = 1e-7                   # the share by which that scale may still change ...
-UNSTEADY = 0.01                 # ... and from where on it is none
+STEADY = 1e-7                   # the share by which that scale may still change, ...
+UNSTEADY = 0.01                 # ... and from where on it is none, ...
+NOTHING = 1e-9                  # ... unless it is less than this share of what it would be at the start: the data are exact
 OUT_OF_SIGHT = 1e14             # scales of a robust loss: where its slope turns is not known, if numbers are as large
+UNLIKE = 1e4                    # times the median size of data, from where on what is out of sight may be no datum
 FARTHEST = 1e60                 # times the data: a loss of a wider scale is least squares, one over it of a narrower one out of sight
 BEYOND = 100.                   # scales of a robust loss: residuals as large are far beyond it
 NARROWER = 10.                  # times that a scale is narrower than the last one, on the way to a narrow one
@@ -75,6 +77,34 @@ def in_sight(loss: str, numbers: Any, scale: Any) -> np.ndarray:
     return most
 
 
+def out_of_sight(loss: str, f_scale: Any, numbers: Any) -> np.ndarray | None:
+    """Return which weighted data are out of a loss's sight, and no data by their size, so that no fit begins by them; None where none are.
+
+    Parameters
+    ----------
+    loss : str
+    f_scale : float, ndarray of shape (...), or "mad"
+        A scale that is to come from the residuals is, before there are any, that of the data.
+    numbers : ndarray, shape (..., n)
+    """
+    if loss not in ROBUST or np.iscomplexobj(numbers):
+        return None
+    data = np.abs(np.asarray(numbers, float))
+    known = (data > 0) & (data < np.inf)
+    found, some = np.zeros(data.shape, bool), False
+    with np.errstate(all="ignore"):
+        # what most others are as large as is none
+        far = np.max(data, axis=-1, initial=0.0, where=known)/UNLIKE
+        for place in np.argwhere(2*(known & (data > far[..., None])).sum(axis=-1) <= known.sum(axis=-1)):
+            where = tuple(place)
+            own = data[where]
+            size = np.median(own[known[where]]) if known[where].any() else np.inf
+            scale = MAD*TUNED[loss]*size if isinstance(f_scale, str) else np.broadcast_to(f_scale, far.shape)[where]
+            found[where] = known[where] & (own > UNLIKE*size) & (own > in_sight(loss, own, scale))
+            some = some or bool(found[where].any())
+    return found if some else None
+
+
 def counted_cost(loss: str, scale: Any, count: Any) -> np.ndarray:
     """Return what the costs of so many points count for at most, where they say how far off a minimum is: see the same."""
     with np.errstate(over="ignore", under="ignore"):
@@ -94,6 +124,16 @@ def is_flat(typical: Any, f_scale: Any, size: Any) -> Any:
         The scales, and the sizes of the data.
     """
     return (np.maximum(typical, size)/OUT_OF_SIGHT > f_scale) & (typical > np.divide(size, OUT_OF_SIGHT))
+
+
+def moves(before: Any, scale: Any) -> Any:
+    """Return whether a scale "mad" differs from the one before, so that there is to be another round."""
+    return abs(scale - before) > STEADY*scale
+
+
+def is_unsteady(before: Any, scale: Any, first: Any) -> Any:
+    """Return whether such a scale is none when the rounds have ended; `first` is what it would be by the residuals at the start."""
+    return (abs(scale - before) > UNSTEADY*scale) & (scale > NOTHING*first)
 
 
 def narrower(wide: Any, f_scale: Any) -> Iterator[Any]:

@@ -1,12 +1,13 @@
 """One fit's view of its parameters: from the solver's free numbers to the values that the residual function sees."""
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gslfit.errors import ParameterError
 from gslfit.parameters._values import Values
+from gslfit.parameters.dependencies import DerivedParameter
 from gslfit.parameters.parameter import Parameter
 
 
@@ -64,21 +65,26 @@ class Binding(Values):
             Derivatives of their values by the varying parameters' values: exact, differences only through functions of the user's own
             and expressions that need the interpreter.
         """
-        p = len(self.names)
-        if not self._derived:
-            return (), np.zeros((0, p))
-        from gslfit.constraints.dual import Dual, plain
-        values = self._space if at is None else at
-        space: dict[str, Any] = dict(values)
-        for row, name in zip(np.eye(p) if units is None else np.diag(units), self.names, strict=True):
-            space[name] = Dual(space[name], row)
-        slopes = np.zeros((len(self._derived), p))
-        for i, derived in enumerate(self._derived):
-            value = derived.differentiate(space)
-            if isinstance(value, Dual) and not (clip and derived.clipped(plain(value))):
-                slopes[i] = value.slope
-            space[derived.name] = Dual(values[derived.name], slopes[i])
-        return tuple(derived.name for derived in self._derived), slopes
+        return dependents(self.names, self._derived, self._space if at is None else at, clip, units)
+
+
+def dependents(names: Sequence[str], derived: Sequence[DerivedParameter], values: Mapping[str, float], clip: bool = True,
+               units: np.ndarray | None = None) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return what `Binding.dependents` does, for the varying parameters of these names and these derived ones, at these values."""
+    p = len(names)
+    if not derived:
+        return (), np.zeros((0, p))
+    from gslfit.constraints.dual import Dual, plain
+    space: dict[str, Any] = dict(values)
+    for row, name in zip(np.eye(p) if units is None else np.diag(units), names, strict=True):
+        space[name] = Dual(space[name], row)
+    slopes = np.zeros((len(derived), p))
+    for i, each in enumerate(derived):
+        value = each.differentiate(space)
+        if isinstance(value, Dual) and not (clip and each.clipped(plain(value))):
+            slopes[i] = value.slope
+        space[each.name] = Dual(values[each.name], slopes[i])
+    return tuple(each.name for each in derived), slopes
 
 
 def _check_start(par: Parameter) -> None:

@@ -214,7 +214,7 @@ class Descent:
         self.nfev += max(spent for _, spent in found)
         local = [v[group.local.own, :len(group.which)] for group, v in zip(self.groups, state.v, strict=True)]
         shared = look_at_shared(self.groups, state.shared, self.begun, (self.low, self.high), self.lengths(state), state.cost,
-                                lambda shared: self.at(shared, local).cost)
+                                self.counted(state), lambda shared: self.at(shared, local).cost)
         return shared, [each for each, _ in found]
 
     def _leave(self, state: State, shared: np.ndarray, own: list[np.ndarray]) -> None:

@@ -26,7 +26,7 @@ class Look(Record):
 
 
 def look_at_shared(groups: list[Group], shared: np.ndarray, begun: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], columns: np.ndarray,
-                   cost: float, cost_at: Callable[[np.ndarray], float]) -> Look:
+                   cost: float, counted: float, cost_at: Callable[[np.ndarray], float]) -> Look:
     """Look at the shared parameters.
 
     Parameters
@@ -35,20 +35,22 @@ def look_at_shared(groups: list[Group], shared: np.ndarray, begun: np.ndarray, b
     shared, begun, columns : ndarray, shape (s,)
         Where they are, and where they were when the fit began; the lengths of their columns.
     bounds : two ndarray, shape (s,)
-    cost : float
+    cost, counted : float
+        Of all data sets, and as far as it counts.
     cost_at : callable
         The cost of all data sets at other values of the shared parameters.
     """
     length, size = np.sqrt(cost), np.fmax(np.abs(shared), np.abs(begun))
-    lengths = np.full(len(size), length)
+    lengths = np.full(len(size), np.sqrt(counted))
     ways, open_ = places_beside(shared, BESIDE*size, *bounds)
     open_ &= nonlinear(groups, len(size))
     even, least = open_ & is_even(columns, size, lengths), shared.copy()
-    rounding = 4*EPS*np.sqrt(measured_by(sum(float(group.squares.sum()) for group in groups),
-                                         sum(float(group.counted(group.first_costs).sum()) for group in groups)))
+    measure = measured_by(sum(float(group.squares.sum()) for group in groups),
+                          sum(float(group.counted(group.first_costs).sum()) for group in groups))
+    rounding = 4*EPS*np.sqrt(np.fmax(measure, cost))        # of a cost that doesn't count too
     for k in np.flatnonzero(open_ & is_even(columns/FAINT, size, lengths)):
         beside = np.sqrt([cost_at(np.where(np.arange(len(size)) == k, way, shared)) for way in ways])[:, None]
-        even[k] &= bends(lengths[:1], beside, np.array([rounding]))[0]
+        even[k] &= bends(length[None], beside, np.array([rounding]))[0]
         least[k] = _vertex(shared[k], ways[:2, k], length, beside[:2, 0], rounding)
     return Look(even, np.where(even, shared, least))
 
@@ -67,11 +69,11 @@ def look_at_local(group: Group, v: np.ndarray, cost: np.ndarray, columns: np.nda
     """
     values = v[group.local.own, :len(group.which)]
     length, size = np.sqrt(cost), np.fmax(np.abs(values), np.abs(group.begun))
-    lengths = np.broadcast_to(length, size.shape)
+    lengths = np.broadcast_to(np.sqrt(group.counted(cost)), size.shape)
     ways, open_ = places_beside(values, BESIDE*size, group.low, group.high)
     open_[group.linear_places().own] = False
     even, least, faint = open_ & is_even(columns, size, lengths), values.copy(), open_ & is_even(columns/FAINT, size, lengths)
-    rounding = 4*EPS*np.sqrt(group.measures)
+    rounding = 4*EPS*np.sqrt(np.fmax(group.measures, cost))
     for row in np.flatnonzero(faint.any(axis=1)):
         which = np.flatnonzero(faint[row])
         places = [v[:, which].copy() for _ in ways]

@@ -17,7 +17,7 @@ from gslfit.errors import FitStatus, InputError
 from gslfit.formula.parametrize import refuse_outside
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective._loss import BOUNDED
-from gslfit.objective.loss import ROBUST, STEADY, TUNED, is_flat, narrower
+from gslfit.objective.loss import ROBUST, TUNED, is_flat, is_unsteady, moves, narrower
 from gslfit.objective.loss import ROUNDS as MAD_ROUNDS
 from gslfit.objective.residual import too_few_in_words
 from gslfit.shared._rows import HELD, LOWER
@@ -64,6 +64,7 @@ class Fitting:
     descent: Descent | None = None
     scales: np.ndarray | None = None    # of a robust loss, of each data set
     unit = 1.0                          # of the weights: see `Group`
+    unsteady = False                    # whether the scale "mad" of a data set has not settled
     patient = False                     # whether data sets that had been left out are taken in for good
     last: list[dict[str, Any]]          # what was known of the parts before that
     share = 1.0                         # of the evaluations allowed, that descents just now may use
@@ -85,7 +86,7 @@ class Fitting:
         if self.options.loss == "poisson":
             return 1.0
         with np.errstate(all="ignore"):
-            groups = self._groups()
+            groups = self._groups(whole=True)
             sizes = [size for group in groups for size in group.extremes if 0 < size < np.inf]
             if all(1/MIDDLE < size < MIDDLE for size in sizes):
                 return 1.0
@@ -97,7 +98,7 @@ class Fitting:
         """Look at the data sets of a part, and at their start values."""
         job = part.job
         if job.missing and self.options.loss == "poisson":      # whose model must not be zero at the start
-            job = completed(job, part.given)
+            job = completed(job, part.given, self.options)
             part = part._replace(job=job)
         assert job.folded is not None
         starts = {name: np.asarray(job.start[name], float) for name in (*job.folded.names, *job.folded.inputs)}
@@ -165,6 +166,8 @@ class Fitting:
             self._rounds()
         if self.descent is not None and self.status in SUCCESSES and loss in ROBUST and self._is_flat():
             self.status = FitStatus.NO_PROGRESS
+        if self.unsteady and self.status in SUCCESSES:
+            self.status = FitStatus.MAX_NFEV
         for known in self.known:
             self._refuse(known)
 
@@ -294,9 +297,21 @@ class Fitting:
         self._loss = "huber"
         for _ in range(MAD_ROUNDS):
             before, after = self.scales, self._scale_by("huber")
-            if before is not None and (self.descent is None or not (abs(after - before) > STEADY*after).any()):
+            if before is not None and (self.descent is None or not moves(before, after).any()):
                 break
             self._rounds()
+        before = self.scales
+        self.unsteady = self.descent is not None and self._is_unsteady(before, self._scale_by("huber"))
+
+    def _is_unsteady(self, before: np.ndarray | None, after: np.ndarray) -> bool:
+        """Return whether the scale of a data set that takes part, the last one and that of its end, is none."""
+        assert self.descent is not None and before is not None
+        for group in self.descent.groups:
+            if is_unsteady(before[group.places], after[group.places], 0.0).any():
+                begun = group.typical(group.put(self.shared_first, self.of(group).first[:, group.which]))
+                if is_unsteady(before[group.places], after[group.places], begun).any():
+                    return True
+        return False
 
     def _is_flat(self) -> bool:
         """Return whether a robust loss is flat within rounding at the residuals of a data set."""
@@ -304,15 +319,16 @@ class Fitting:
         return any(bool(is_flat(group.typical(v), self.scales[group.places], group.sizes[0]/self.unit).any())
                    for group, v in zip(self.descent.groups, self.descent.state.v, strict=True))
 
-    def _groups(self) -> list[Group]:
-        """Return the data sets that take part."""
+    def _groups(self, whole: bool = False) -> list[Group]:
+        """Return the data sets that take part; least squares on the way to another loss are of what that sees of them, if not `whole`."""
         found = []
         for known in self.known:
             which = np.flatnonzero(np.isin(known.status, (*SUCCESSES, FitStatus.NOT_RUN)))
             if which.size:
                 scale = self.scales[known.part.places[which]] if self._loss in ROBUST and self.scales is not None else None
                 options = self.options._replace(loss=self._loss)
-                found.append(Group(known.part, self.sets, which, known.looked, options, known.values[:, which], scale, self.unit))
+                seen = self.options if self._loss == "linear" and not whole else None
+                found.append(Group(known.part, self.sets, which, known.looked, options, known.values[:, which], scale, self.unit, seen))
                 found[-1].first_costs, found[-1].begun = known.first_costs[which], known.first[:, which]
         return found
 

@@ -19,7 +19,7 @@ from gslfit.errors import FitStatus
 from gslfit.minimizer.cold_start import COLD, MATTERS
 from gslfit.minimizer.options import BATCH, FitOptions
 from gslfit.minimizer.precision import SMALLEST
-from gslfit.objective.loss import MAD, NUMBERS, counted_cost, in_range, in_sight
+from gslfit.objective.loss import MAD, NUMBERS, counted_cost, in_range, in_sight, out_of_sight
 from gslfit.parameters.bounds import INSIDE, NEAR
 from gslfit.records import Record
 from gslfit.shared._rows import LEAST_CURVATURE, SIDE_BY_SIDE, ZEROS, Rows, interior
@@ -57,6 +57,8 @@ class Group:
     unit : float
         What weights are multiplied by, a power of two: so that squares of residuals and of derivatives are in range. Costs, slopes, sums
         and `squares` are those of such weights.
+    seen : FitOptions, optional
+        With the loss that is asked for, where least squares lead to it: they are of the data that it sees.
 
     Attributes
     ----------
@@ -82,7 +84,7 @@ class Group:
     """
 
     def __init__(self, part: Part, sets: Sets, which: np.ndarray, looked: BatchInputs, options: FitOptions,
-                 values: np.ndarray, scale: np.ndarray | None = None, unit: float = 1.0):
+                 values: np.ndarray, scale: np.ndarray | None = None, unit: float = 1.0, seen: FitOptions | None = None):
         folded = part.job.folded
         assert folded is not None
         self.part, self.which, self.program, names = part, which, folded.program, folded.names
@@ -93,6 +95,8 @@ class Group:
         y, x, weights = _points(looked, which, options)
         if unit != 1:
             weights = np.full(y.shape[1], unit) if weights is None else weights*unit
+        if seen is not None:
+            y, weights = _in_sight(y, weights, seen, unit)
         self.points, self.unit = (y, x, weights), unit
         self.responses = None if part.given.response is None else np.asarray(part.given.response)[which]
         self._loss = NUMBERS[options.loss]
@@ -106,7 +110,8 @@ class Group:
         self.squares = counts.sum(axis=1) if options.loss == "poisson" else np.einsum("mn,mn->m", counts, counts)
         self.most, size = np.full(len(which), np.inf), self.sizes[0]
         if scale is not None:
-            sights = in_sight(options.loss, counts, np.multiply(scale, unit))
+            with np.errstate(over="ignore"):
+                sights = in_sight(options.loss, counts, np.multiply(scale, unit))
             far, size = sights < np.inf, min(size, float(sights.max(initial=0.0)))
             self.squares[far] = (np.minimum(np.abs(counts[far]), sights[far, None])**2).sum(axis=1)
         self.inputs = np.array([self._spread(part.job.start[name]) for name in folded.inputs]).reshape(len(folded.inputs), self.size)
@@ -393,6 +398,12 @@ def _points(looked: BatchInputs, which: np.ndarray, options: FitOptions) -> tupl
     return np.where(wide, y[rest, sound][:, None], y), x, weights
 
 
+def _in_sight(y: np.ndarray, weights: np.ndarray | None, seen: FitOptions, unit: float) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return data and weights, those without weight that are out of sight of the loss that is asked for."""
+    scale = seen.f_scale if isinstance(seen.f_scale, str) else seen.f_scale*unit
+    with np.errstate(over="ignore", invalid="ignore"):
+        far = out_of_sight(seen.loss, scale, y if weights is None else y*weights)
+    return (y, weights) if far is None else (np.where(far, 0.0, y), np.where(far, 0.0, 1.0 if weights is None else weights))
 
 
 # -- data sets each for itself

@@ -119,13 +119,11 @@ cdef class Differences:
     """
 
     cdef readonly object fun, norms, lengths, bends, steps, gradient
-    cdef object units
+    cdef object own                 # room for the numbers that nobody is shown: u, scale and place
     cdef double *u                  # powers of 2, about what changes the residual by 1: second derivatives in them are in range
     cdef readonly double precision, unit, first
     cdef readonly object lower, upper
-    cdef object scales
     cdef double *scale              # of each parameter at the first Jacobian
-    cdef object places
     cdef double *place              # of each parameter when its column was measured: its size
     cdef double taken               # the step of the last forward difference
     cdef double second              # the length of the second differences of the last centred one
@@ -145,12 +143,10 @@ cdef class Differences:
         self.lower, self.upper = lower, upper
         self.low, self.high = numbers(lower, self.p), numbers(upper, self.p)
         self.norms, self.lengths, self.bends = new_vector(self.p), new_vector(self.p), new_vector(self.p)
-        self.steps, self.gradient, self.units = new_vector(self.p), new_vector(self.p), new_vector(self.p)
-        self.g, self.u, self.rooms = data_of(self.gradient), data_of(self.units), []
+        self.steps, self.gradient, self.own = new_vector(self.p), new_vector(self.p), new_vector(3 * self.p)
+        self.g, self.u, self.rooms = data_of(self.gradient), data_of(self.own), []
         self.d, self.L, self.bend = data_of(self.norms), data_of(self.lengths), data_of(self.bends)
-        self.scales = new_vector(self.p)
-        self.places = new_vector(self.p)
-        self.scale, self.place = data_of(self.scales), data_of(self.places)
+        self.scale, self.place = self.u + self.p, self.u + 2 * self.p
         cdef Py_ssize_t j
         for j in range(self.p):
             self.d[j], self.L[j], self.bend[j], self.scale[j], self.place[j], self.u[j] = 0, NAN, 0, 0, 0, 1

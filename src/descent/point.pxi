@@ -38,7 +38,7 @@ cdef cnp.ndarray copied(const double *a, Py_ssize_t n):
     return out
 
 
-def room(x, lower, upper, reach=None):
+cpdef object room(x, lower, upper, reach=None):
     """Return how much room bounds leave parameters at x, ndarray, shape (p,); 0 where there are none.
 
     It is their width; where they are so wide apart that a value at x is lost in it, and where there is but one, it is the distance from the
@@ -127,12 +127,13 @@ cdef class DescentState:
         self.differences = Differences(self.fun, self.lower, self.upper, problem.precision, problem.unit)
         self.J, self.second = zeros(self.n, self.p, True), zeros(self.p, self.p, False)
         self.held, self.turning = (), NAN
-        self.norms = np.zeros(self.p)
+        self.norms = new_vector(self.p)
         self.last_x, self.last_r = self.x, self.r
         self.touches, self.gap = new_vector(self.p), new_vector(self.p)
         self._take_room(None)
         cdef Py_ssize_t j
         for j in range(self.p):
+            data_of(self.norms)[j] = 0
             self.bounded = self.bounded or isfinite(data_of(self.lower)[j]) or isfinite(data_of(self.upper)[j])
         self.c.f, self.c.df, self.c.params, self.c.n, self.c.p = point_f, point_df, <void *>self, self.n, self.p
 

@@ -51,6 +51,7 @@ cdef class ScaledQR:
     cdef object known_r, known      # a residual, and its slopes; where they are
     cdef const double *known_at
     cdef const double *known_slopes
+    cdef object inverse             # what `factors` returned
     cdef object x, r                # where `contract` ended, and the residual there
     cdef double length              # of that residual
     cdef int count                  # columns that take part
@@ -92,7 +93,7 @@ cdef class ScaledQR:
         self.memory = <double *>PyMem_Malloc((room + self.p * self.p + self.p + 1) * sizeof(double))
         if self.memory == NULL:
             raise MemoryError
-        self.known_r, self.known = r, slopes
+        self.known_r, self.known, self.inverse = r, slopes, None
         if r is not None:
             self.known_at, self.known_slopes = numbers(r, self.n), numbers(slopes, self.p)
         self._measure(NULL if lengths is None else numbers(lengths, self.p))
@@ -419,14 +420,17 @@ cdef class ScaledQR:
         """Return ``W``, shape (p, rank), with ``(J^T J)^-1 = W W^T`` over the independent columns, in units of D^-1.
 
         In the parameters' own units it is ``(W W^T)_ij / (norms_i norms_j)``; that is left to the caller so that neither very large nor
-        very small units overflow.
+        very small units overflow. It is made once: not to be written into.
         """
         cdef Py_ssize_t i, c, k = self.rank
+        if self.inverse is not None:
+            return self.inverse
         inverse, out = zeros(k, k, False), zeros(self.p, k, False)
         gslfit_invert_upper(self.R, self.rank, data_of(inverse), k)
         for i in range(k):
             for c in range(i, k):
                 data_of(out)[self.order[i] * k + c] = data_of(inverse)[i * k + c]
+        self.inverse = out
         return out
 
     def undetermined(self, double share=1e-3):

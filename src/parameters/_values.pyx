@@ -37,7 +37,7 @@ cdef class Slots:
     cdef public object name, init_value, brute_step, user_data
     cdef public object _owner, _vary, _expr, _min, _max
     cdef object number, error, correlations
-    cdef object pending             # (call, name): call(name) gives the error and the correlations when they are first asked for
+    cdef object pending, asked      # pending(asked) gives the error and the correlations when they are first asked for
     cdef object __weakref__
 
     @property
@@ -85,15 +85,14 @@ cdef class Slots:
 
     cdef int settle(self) except -1:
         """Ask for the error and the correlations."""
-        call, name = self.pending
-        self.error, correlations = call(name)
+        self.error, correlations = self.pending(self.asked)
         self.correlations = None if correlations is None else dict(correlations)        # copies of this one ask too
         self.pending = None
         return 0
 
     def _fitted(self, value, start, call, name):
         """Take a fit's outcome; what `call(name)` gives, the error and the correlations, is asked for when somebody reads them."""
-        self.number, self.init_value, self.pending = value, start, (call, name)
+        self.number, self.init_value, self.pending, self.asked = value, start, call, name
 
     def _forget(self):
         """Empty the slot of the value: it waits to be evaluated."""
@@ -117,7 +116,7 @@ cdef class Slots:
     cdef int take(self, Slots other) except -1:
         self.name, self._vary, self._expr, self._min, self._max = other.name, other._vary, other._expr, other._min, other._max
         self.number, self.error, self.init_value, self.pending = other.number, other.error, other.init_value, other.pending
-        self.brute_step, self.user_data = other.brute_step, other.user_data
+        self.asked, self.brute_step, self.user_data = other.asked, other.brute_step, other.user_data
         self.correlations = None if other.correlations is None else dict(other.correlations)
         return 0
 
@@ -421,13 +420,11 @@ cdef class Evaluation:
         self.name = getattr(function, "__name__", type(function).__name__)
         self.scale, self.least = 1., INFINITY
 
-    cdef object evaluate(self, object x):
-        cdef cnp.ndarray own
+    cdef object evaluate(self, cnp.ndarray x):
         if self.nfev >= self.limit:
             self._exhausted()
         self.nfev += 1
-        own = self.values.vector(x)
-        self.values.write(<double *>cnp.PyArray_DATA(own))
+        self.values.write(<double *>cnp.PyArray_DATA(x))
         return self.ask(self.function, self.arguments)
 
     cpdef object ask(self, function, tuple arguments):
@@ -440,11 +437,11 @@ cdef class Evaluation:
 
     def _evaluate(self, x):
         """Call the function as it is, counting the call."""
-        return self.evaluate(x)
+        return self.evaluate(self.values.vector(x))
 
-    cdef bint is_beyond(self, object x) except -1:
+    cdef bint is_beyond(self, cnp.ndarray x) noexcept:
         """Return whether values are beyond what numbers are good for, and no function of the caller's need be asked about them."""
-        cdef const double *values = <double *>cnp.PyArray_DATA(self.values.vector(x))
+        cdef const double *values = <double *>cnp.PyArray_DATA(x)
         cdef Py_ssize_t j
         for j in range(self.values.p):
             if not fabs(values[j]) <= FARTHEST:
@@ -455,11 +452,12 @@ cdef class Evaluation:
         cdef Py_ssize_t i
         cdef double *data
         cdef bint alone
-        if self.nfev < self.limit and self.is_beyond(x):
+        cdef cnp.ndarray own = self.values.vector(x)
+        if self.nfev < self.limit and self.is_beyond(own):
             self.nfev += 1
             return np.full(self.size, np.nan)
         try:
-            out = self.evaluate(x)
+            out = self.evaluate(own)
         except NonFiniteError as error:         # of an expression
             if error.of_caller:
                 raise
@@ -478,13 +476,17 @@ cdef class Evaluation:
             data = <double *>cnp.PyArray_DATA(r)
             for i in range(self.size):
                 data[i] *= self.scale
-        self._remember(x, r)
+        self.remember(own, r)
         if self.iter_cb is not None:
             self._report(r if self.scale == 1 else r / self.scale)
         return r
 
-    cpdef _remember(self, x, r):
+    def _remember(self, x, r):
         """Keep a residual, and where it was computed, if it is the shortest so far."""
+        self.remember(self.values.vector(x), r)
+
+    cdef int remember(self, cnp.ndarray x, object r) except -1:
+        """Do so."""
         cdef const double *data = <double *>cnp.PyArray_DATA(r)
         cdef Py_ssize_t n = cnp.PyArray_DIM(r, 0)
         cdef double size = dot(data, data, n)
@@ -493,7 +495,8 @@ cdef class Evaluation:
             self.least, self.best_r = size, r
             if self.best_at is None:
                 self.best_at = new_vector(self.values.p)
-            memcpy(cnp.PyArray_DATA(self.best_at), cnp.PyArray_DATA(self.values.vector(x)), self.values.p * sizeof(double))
+            memcpy(cnp.PyArray_DATA(self.best_at), cnp.PyArray_DATA(x), self.values.p * sizeof(double))
+        return 0
 
     @property
     def best(self):

@@ -17,9 +17,10 @@ from loop cimport (
 
 def _check_sizes(n, p):
     """Complain about numbers of residuals and parameters that no fit can have."""
-    for name, size in (("n", n), ("p", p)):
-        if not is_integer(size):
-            raise InputTypeError(f"{name} must be an integer, not {type(size).__name__}")
+    if type(n) is not int or type(p) is not int:
+        for name, size in (("n", n), ("p", p)):
+            if not is_integer(size):
+                raise InputTypeError(f"{name} must be an integer, not {type(size).__name__}")
     if p < 1:
         raise InputError(f"p is {p}: a fit needs a parameter")
     if n < p:

@@ -101,3 +101,18 @@ def test_what_is_no_count_is_told_by_its_line(tmp_path, monkeypatch, capsys):
     for call in (["fit", "long.csv", "--x", "x", "--y", "n"], ["batch", "long.csv", "--by", "cell", "--x", "x", "--y", "n"]):
         assert run([*call, "-m", "a + b*x", "--yerr", "err"]) == 3
         assert "long.csv, line 16: the error 0 in column 'err' is not above 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("loss", ["huber:0.1", "tukey:0.1", "cauchy:mad"])
+@pytest.mark.parametrize("model", [["-m", "A*exp(-x/tau) + c", "--start", "tau=1"], ["-m", "exponential + constant"]],
+                         ids=["formula", "library"])
+def test_a_fill_value_says_nothing_of_starts(model, loss, tmp_path, monkeypatch):
+    """Neither of linear parameters nor of those of a model of the library."""
+    monkeypatch.chdir(tmp_path)
+    y = 3*np.exp(-X/1.5) + 1 + .02*np.random.default_rng(2).normal(size=X.size)
+    y[17] = 1e20
+    np.savetxt("a.csv", np.column_stack([X, y]), delimiter=",", header="x,y", comments="", fmt="%.17g")
+    assert run(["fit", "a.csv", *model, "--loss", loss, "--json", "o.json"]) == 0
+    with open("o.json", encoding="utf-8") as file:
+        found = json.load(file)["params"]
+    assert found["tau" if "tau" in found else "decay"]["value"] == pytest.approx(1.5, abs=.05)

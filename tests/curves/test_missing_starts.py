@@ -9,6 +9,7 @@ from gslfit.data.layout import layout
 from gslfit.data.numbers import read
 from gslfit.errors import InputError, ParameterError
 from gslfit.formula.parametrize import fold
+from gslfit.minimizer.options import FitOptions
 
 TEXT = "A*exp(-t/tau) + c"
 T = np.linspace(0, 10, 60)
@@ -53,7 +54,8 @@ def solved(y, x, starts, text=TEXT, params=None, names=("A", "c"), **more):
     data = read("y", y)
     where = layout(data, None, [x], "y")
     given = inputs(data, where, {"t": read("t", x)}, more.get("yerr"), more.get("weights"), more.get("mask"))
-    return linear_starts(fold(Formula(text, "t"), params), names, given, {name: np.asarray(value, float) for name, value in starts.items()})
+    return linear_starts(fold(Formula(text, "t"), params), names, given, {name: np.asarray(value, float) for name, value in starts.items()},
+                         FitOptions())
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
@@ -119,7 +121,7 @@ def test_one_curve_as_many(case, bounds):
     for y in (CURVES[0], CURVES[[0, 0]]):
         reading = read("y", y)
         given = inputs(reading, layout(reading, None, ()), {"t": read("t", T)}, None, weights, None)
-        found.append(linear_starts(fold(Formula(text, "t"), params), ("A", "c"), given, {"tau": np.asarray(1.3)}))
+        found.append(linear_starts(fold(Formula(text, "t"), params), ("A", "c"), given, {"tau": np.asarray(1.3)}, FitOptions()))
     for name in ("A", "c"):
         assert found[0][name].shape == ()
         assert np.allclose(found[1][name], found[0][name], rtol=1e-9)

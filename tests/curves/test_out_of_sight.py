@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import gslfit
-from gslfit.objective.loss import counted_cost, in_sight
+from gslfit.objective.loss import counted_cost, in_sight, out_of_sight
 
 U = np.linspace(.05, 6, 30)
 FORMULA, NAMES, START = "A*exp(-k*x)+c", "Akc", {"A": 1.7, "k": 1., "c": .4}
@@ -127,3 +127,110 @@ def test_a_scale_that_has_far_to_go(how, fill):
     assert near.success and far.success
     for name in start:
         assert far.params[name].value == pytest.approx(near.params[name].value, abs=1e-4*near.params[name].stderr)
+
+
+@pytest.mark.parametrize("how", ["fit", "fit_batch", "minimize", "fit_shared"])
+@pytest.mark.parametrize("rounds", [3, 100])
+def test_a_scale_that_has_not_settled(how, rounds, monkeypatch):
+    """When its rounds have ended the scale is none, and no entry calls that a success; with all of them each does."""
+    for place in ("curves.losses.ROUNDS", "minimizer.robust.ROUNDS", "shared.fitting.MAD_ROUNDS"):
+        monkeypatch.setattr(f"gslfit.{place}", rounds)
+    y, loss = data(.3), {"loss": "huber", "f_scale": "mad"}
+    y[[3, 8, 17, 26]] = 30.
+    many = np.array([y, data(.3, seed=2)])
+    if how == "minimize":
+        params = gslfit.Parameters()
+        params.add_many(*START.items())
+        found = gslfit.minimize(lambda p: p["A"]*np.exp(-p["k"]*U) + p["c"] - y, params, **loss)
+    else:
+        found = {"fit": lambda: gslfit.fit(FORMULA, y, x=U, **START, **loss),
+                 "fit_batch": lambda: gslfit.fit_batch(FORMULA, many, x=U, start=START, **loss)[0],
+                 "fit_shared": lambda: gslfit.fit_shared(FORMULA, many, x=U, start=START, shared=["k"], **loss)}[how]()
+    assert found.success == (rounds > 3)
+    if not found.success:
+        assert "max_nfev" in found.message
+
+
+ENTRIES = {
+    "fit": lambda y, given: gslfit.fit(FORMULA, y, x=U, k=1., **given).params,
+    "fit_batch": lambda y, given: gslfit.fit_batch(FORMULA, np.array([y, data(.5)]), x=U, start={"k": 1.}, **given)[0].params,
+    "weighted": lambda y, given: gslfit.fit_batch(FORMULA, np.array([y, data(.5)]), x=U, start={"k": 1.}, weights=np.ones(U.size),
+                                                  **given)[0].params,
+    "Model.fit": lambda y, given: gslfit.Model(FORMULA, independent_vars=["x"]).fit(y, x=U, k=1., **given).params,
+    "fit_shared": lambda y, given: gslfit.fit_shared(FORMULA, np.array([y, y]), x=U, start={"k": 1.}, shared=["k"], **given)[0].params,
+}
+
+
+@pytest.mark.parametrize("fill", [1e9, 1e20, 9.97e36, -1e100])
+@pytest.mark.parametrize("how", ENTRIES)
+@pytest.mark.parametrize("f_scale", [.3, "mad"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_starts_that_are_not_given(loss, f_scale, how, fill):
+    """What the formula is linear in begins where least squares of what the loss sees have it: a fill value doesn't say where."""
+    given = {"loss": loss, "f_scale": f_scale}
+    found = ENTRIES[how](data(fill), given)
+    near = gslfit.fit(FORMULA, data(np.copysign(1e5, fill)), x=U, loss=loss, f_scale=f_scale, **START).params
+    for name in NAMES:
+        assert found[name].stderr is not None
+        assert found[name].value == pytest.approx(near[name].value, abs=1e-3*near[name].stderr)
+
+
+@pytest.mark.parametrize("fill", [1e20, -9.97e36])
+@pytest.mark.parametrize("f_scale", [.1, "mad"])
+@pytest.mark.parametrize("how", ["fit", "fit_batch", "fit_shared", "ragged"])
+def test_guesses(how, f_scale, fill):
+    """Nor does it say where a peak is."""
+    x = np.linspace(0, 10, 101)
+    model = gslfit.models.GaussianModel() + gslfit.models.ConstantModel()
+    true = {"amplitude": 5., "center": 4.2, "sigma": .8, "c": 1.}
+    many = model.eval(x=x, **true) + .05*np.random.default_rng(3).normal(size=(2, x.size))
+    many[0, 33] = fill
+    given = {"loss": "huber", "f_scale": f_scale}
+    if how == "fit":
+        found = model.fit(many[0], x=x, **given)
+    elif how == "fit_batch":
+        found = model.fit_batch(many, x=x, **given)[0]
+    elif how == "fit_shared":
+        found = model.fit_shared(many, x=x, shared=["center"], **given)
+    else:
+        found = model.fit_shared([many[0], many[1, :90]], x=[x, x[:90]], shared=["center"], **given)
+    assert found.success
+    params = found.params if how in ("fit", "fit_batch") else found[0].params
+    for name, value in true.items():
+        assert params[name].value == pytest.approx(value, rel=.05)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("seed", [0, 1, 7, 8, 10, 14])
+def test_data_sets_from_far_starts(seed, loss):
+    """Data sets that share a parameter come to their minimum from anywhere, beside a fill value in one of them."""
+    rng = np.random.default_rng(seed)
+    x, m = np.linspace(0, 5, 40), 4
+    A, c, tau = rng.uniform(1, 5, m), rng.uniform(0, 2, m), rng.uniform(.7, 2.5)
+    y = A[:, None]*np.exp(-x/tau) + c[:, None] + .05*rng.normal(size=(m, x.size))
+    place = int(rng.integers(m)), int(rng.integers(x.size))
+    far = {"A": A*rng.uniform(.4, 2.5, m), "tau": tau*rng.uniform(.4, 2.5), "c": c*rng.uniform(.3, 3, m)}
+
+    def fitted(fill, start):
+        y[place] = fill
+        return gslfit.fit_shared("A*exp(-x/tau) + c", y, x=x, start=start, shared=["tau"], loss=loss, f_scale=.1)
+    near = fitted(1e4, {"A": A, "tau": tau, "c": c})
+    for fill in (1e9, 1e20):
+        for start in (far, {"tau": far["tau"]}):
+            found = fitted(fill, start)
+            assert found.success and not len(found.left_out)
+            assert float(found.params["tau"].value) == pytest.approx(float(near.params["tau"].value), abs=1e-3*near.params["tau"].stderr)
+
+
+@pytest.mark.parametrize("f_scale", [.1, "mad"])
+def test_what_no_fit_begins_by(f_scale):
+    """That are numbers out of sight that are unlike most others, in each row by itself; never large data."""
+    rows = np.ones((3, 20))
+    rows[1, 7], rows[2, 3], rows[2, 4] = -1e9, np.nan, np.inf
+    found = out_of_sight("huber", f_scale, rows)
+    assert np.argwhere(found).tolist() == [[1, 7]]
+    assert out_of_sight("huber", 1e9, rows) is None
+    assert out_of_sight("linear", f_scale, rows) is out_of_sight("huber", f_scale, rows + 0j) is None
+    rows[1, 7] = 1e3
+    assert out_of_sight("huber", f_scale if f_scale == "mad" else 1e-6, rows) is None
+    assert out_of_sight("huber", f_scale, np.zeros((2, 5))) is None

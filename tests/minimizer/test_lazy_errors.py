@@ -1,6 +1,8 @@
 """Errors and correlations are worked out when somebody reads them; nobody notices."""
 import copy
+import gc
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -34,6 +36,24 @@ def test_copies_of_what_was_not_read(fitted, double):
     twin = double(params)
     assert errors_of(twin) == errors_of(params)
     assert None not in errors_of(params)
+
+
+def test_the_copy_that_was_fitted_goes_with_the_fit():
+    """What will ask for errors doesn't keep it, or each fit with an expression would leave it to the garbage collector."""
+    params = gslfit.Parameters()
+    params.add_many(("a", 2.), ("b", 1.))
+    params.add("half", expr="a/2")
+    out = gslfit.minimize(lambda p: p["a"] * np.exp(-p["b"] * X) - Y, params)
+    gone = weakref.ref(out._setup.free.params)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        del out
+        assert gone() is None
+    finally:
+        if collecting:
+            gc.enable()
+    assert params["half"].stderr == pytest.approx(params["a"].stderr/2, rel=1e-12)
 
 
 def test_they_are_of_the_fit_that_ended(fitted):
