@@ -131,7 +131,7 @@ class Setup:
             self._begin_at(minimizer, params, {self.free.names[j]: value for j, value in better.items()})
 
     def _begin_warm(self, minimizer: "Minimizer", linear_start: Callable[[Parameters], Mapping[str, float]] | None) -> None:
-        """Begin where amplitudes fit best that are far too small beside the data, which a compiled residual knows; not beside fill values."""
+        """Begin where amplitudes fit best that are far too small beside data without fill values, which a compiled residual knows."""
         if linear_start is None or (self.bent is not None and self.bent.far is not None):
             return
         self.free.put_external(self.x0)

@@ -101,11 +101,13 @@ static int refit_fits(const batch *b) {
 }
 
 /* A row's points into GSL's refit's arrays, without those that are left out. How many there are; -1 without memory. */
-static long read_row(thread *t, long id) {
+static long read_row_as(thread *t, long id, int as_it_is) {
     batch *b = t->batch;
     if (!t->refit && !(t->refit = gslfit_refit_new(b->program, b->source.points, b->transform))) return -1;
-    return gslfit_refit_read(t->refit, &b->source, id);
+    return gslfit_refit_read(t->refit, &b->source, id, as_it_is);
 }
+
+static long read_row(thread *t, long id) { return read_row_as(t, id, 0); }
 
 /* Errors of the expressions that a fit determines, though not each parameter in them: by QR, where it ended. */
 static void put_determined(thread *t, const fit_result *end, const double *inputs, double sigma) {
@@ -205,10 +207,27 @@ void gslfit_thread_put(thread *t, const fit_result *end) {
     count_done(t);
 }
 
+static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result *end);
+
+/* A fit beside data that were brought near has ended: where it has come near them, it is fitted with these as they are. */
+GSLFIT_RARE static void fit_as_it_is(thread *t, fit_result *end) {
+    double inputs[MAX_INPUTS];
+    fit_result again;
+    gslfit_batch_inputs(t->batch, end->id, inputs);
+    const int known = refit_fits(t->batch) && read_row(t, end->id) > 0;
+    if (known && !gslfit_refit_comes_near(t->refit, end->v, inputs)) return;
+    end->status = FIT_NO_PROGRESS;
+    if (!known || t->batch->method == METHOD_LANES || !refer(t, end->id, read_row_as(t, end->id, 1), NULL, &again)) return;
+    again.nfev += end->nfev;
+    *end = again;
+    check_end(t->batch, end);
+}
+
 static void put(thread *t, fit_result *end) {
     batch *b = t->batch;
     check_end(b, end);
-    if (b->cost) b->cost[end->id] = 0.5 * end->chisqr;
+    if (end->taken > 0) fit_as_it_is(t, end);
+    if (b->cost) b->cost[end->id] = 0.5 * (end->chisqr + end->taken);
     if (t->robust && isfinite(end->chisqr)) gslfit_robust_take(t->robust, end);
     else gslfit_thread_put(t, end);
 }
@@ -397,6 +416,7 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     if (end->verdict == GSLFIT_SILENCED) gslfit_refit_look_again(t->refit, method, left - end->nfev, end);
     if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end)) end->status = FIT_SINGULAR;
     end->nfev += used;
+    end->taken = gslfit_refit_taken(t->refit);
     return 1;
 }
 

@@ -81,6 +81,51 @@ def test_minimize_is_never_wrong(loss):
         assert fitted.success or loss in ("huber", "soft_l1")
 
 
+@pytest.mark.parametrize("loss", ["tukey", "arctan"])
+@pytest.mark.parametrize("fills", [(1e4, 1e4), (1e4, 1e12), (1e20, 1e20)], ids=str)
+def test_bounded_losses_are_led_to_the_minimum(loss, fills):
+    """Huber's loss leads on while its steps are long beside what residuals count for: a peak stayed where it began, in the sight of
+    four points of 25, as a success with errors of 1e-16."""
+    x, start = np.linspace(0, 10, 25), {"A": 2.5, "m": 6., "s": 1.3, "c": .2}
+    rows = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        y = 3*np.exp(-(x - 5)**2/2) + .3 + rng.normal(0, .01, 25)
+        y[rng.choice(25, 2, replace=False)] = fills
+        rows.append(y)
+    found = gslfit.fit_batch("A*exp(-(x-m)**2/(2*s**2)) + c", np.array(rows), x=x, start=start, loss=loss, f_scale=.047)
+    assert found.success.all()
+    assert np.abs(found.values["m"] - 5).max() < .03
+    assert found.stderr["m"].min() > 5e-4
+
+
+@pytest.mark.parametrize("loss", ["huber", "soft_l1"])
+def test_narrow_scales(loss):
+    """A constant by a loss that is next to least absolute deviations, beside 1e20: no success on the wrong side of a datum."""
+    ended = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        noise = 10**rng.uniform(-2, -1)
+        y = -2.3 + rng.normal(0, noise, int(rng.integers(12, 60)))
+        y[:2], f_scale = 1e20, noise*10**rng.uniform(-3, -1.5)
+        found = gslfit.fit("c + 0*x", y, x=np.arange(y.size), c=-2., loss=loss, f_scale=f_scale)
+        ended += found.success
+        u = (found.params["c"].value - y)/f_scale
+        assert not found.success or abs(np.sum(np.clip(u, -1, 1) if loss == "huber" else u/np.hypot(1, u))) < 1e-2
+        assert found.cost > 1e20*f_scale
+    assert ended > 35
+
+
+def test_the_model_may_come_near_what_is_out_of_sight():
+    """A decay through the fill value it begins at is a minimum of the loss: it ends there, not at the place of what stood for it."""
+    y = data(.5)
+    y[0], x = 1e12, U - U[0]
+    for start in ({"A": 1e12, "k": 60., "c": .4}, {"A": 1e9, "k": 60., "c": .4}):
+        found = gslfit.fit(FORMULA, y, x=x, **start, loss="huber", f_scale=.3)
+        assert found.success
+        assert found.params["A"].value == pytest.approx(1e12)
+
+
 def test_large_data_are_in_sight():
     """Data that are as large beside the scale as a fill value count, where most are, or where a part of them are no larger than that."""
     y = np.linspace(1, 3, 9)
