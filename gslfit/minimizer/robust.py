@@ -29,7 +29,7 @@ from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.precision import EPS, SMALLEST
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual, flatten_as, numbers_of
 from gslfit.minimizer.uncertainty import KnownErrors
-from gslfit.objective._loss import BOUNDED, SEEN
+from gslfit.objective._loss import BOUNDED, SEEN, explains_nothing
 from gslfit.objective.lengths import lengths
 from gslfit.objective.loss import MAD, ROUNDS, STEADY, TUNED, UNSTEADY, Loss, is_flat, narrower
 
@@ -276,6 +276,15 @@ class RobustEnd:
         self.residual = self.all/self.fun.scale
         if self.solution.converged and is_flat(typical(self.residual), bent.loss.f_scale, bent.size):
             self.solution = self.solution._replace(converged=False, reason=FitStatus.NO_PROGRESS, verdict="no minimum")
+        if self.solution.converged and bent.loss.name in BOUNDED:
+            self._look_whether_any_is_explained(bent.loss)
+
+    def _look_whether_any_is_explained(self, loss: Loss) -> None:
+        """Take no end for a success that has no more points in its sight than parameters meet."""
+        n = self.residual.size
+        if explains_nothing(loss.name, loss.beside(self.residual), 2*loss.cost(self.residual), n, self.solution.x.size):
+            self.solution = self.solution._replace(converged=False, reason=FitStatus.OUT_OF_SIGHT, verdict="no minimum")
+            self.said.append(f"It has {np.count_nonzero(np.abs(self.residual) < loss.f_scale)} of {n} points in sight.")
 
     def errors(self) -> KnownErrors | None:
         """Return the errors of the parameters; None where the cost has no curvature that determines them."""

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/subnormals.h"
 #include "lanes/lane_state.h"
+#include "objective/counted.h"
 #include "program/folding.h"
 #include "gather_rows.h"
 #include "tall_fit.h"
@@ -184,6 +185,10 @@ static void check_end(const batch *b, fit_result *end) {
         const double tolerance = gslfit_larger(o->xtol, gslfit_larger(o->ftol, o->gtol)), length = end->counted;
         const int exact = length <= GSLFIT_ROUNDING * end->scale;
         if (!exact && !(end->gradient <= gslfit_cosine_bound(length, end->scale, tolerance))) end->status = FIT_NO_PROGRESS;
+    }
+    if (gslfit_is_bounded(b->source.loss)) {
+        const double explained = gslfit_explained(b->source.loss, gslfit_source_scale(&b->source, end->id), end->chisqr, end->count);
+        if (gslfit_explains_nothing(explained, end->count, p)) end->status = FIT_OUT_OF_SIGHT;
     }
     for (int i = 0; i < p; i++) {
         if (!isfinite(end->v[i])) end->status = FIT_NO_PROGRESS;

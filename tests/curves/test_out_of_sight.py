@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import gslfit
+from gslfit.objective._loss import explains_nothing
 from gslfit.objective.loss import counted_cost, in_sight
 
 U = np.linspace(.05, 6, 30)
@@ -172,3 +173,29 @@ def test_a_scale_that_has_far_to_go(how, fill):
     assert near.success and far.success
     for name in start:
         assert far.params[name].value == pytest.approx(near.params[name].value, abs=1e-4*near.params[name].stderr)
+
+
+@pytest.mark.parametrize("loss", ["tukey", "arctan"])
+def test_what_explains_nothing_is_no_success(loss):
+    """A minimum of a bounded loss through as many points as there are parameters, all others out of its sight, is none of the data."""
+    x = np.linspace(0, 10, 25)
+    for seed in range(6):
+        y = np.random.default_rng(seed).uniform(-1, 1, 25)
+        line = np.polyfit(x[3:5], y[3:5], 1)
+        params = gslfit.Parameters()
+        params.add_many(("a", line[1]), ("b", line[0]))
+        start = {"a": line[1], "b": line[0]}
+        one = gslfit.fit("a + b*x", y, x=x, start=start, loss=loss, f_scale=1e-7)
+        many = gslfit.fit_batch("a + b*x", y[None], x=x, start=start, loss=loss, f_scale=1e-7)
+        called = gslfit.minimize(lambda params, y=y: params["a"].value + params["b"].value*x - y, params, loss=loss, f_scale=1e-7)
+        other = np.random.default_rng(seed + 100).uniform(-1, 1, 25)
+        shared = gslfit.fit_shared("a + b*x", np.array([y, other]), x=x, start={"a": np.array([line[1], other[7] - line[0]*x[7]]),
+                                                                                 "b": line[0]}, shared=["b"], loss=loss, f_scale=1e-7)
+        assert not one.success and not many.success.any() and not called.success and not shared.success
+        for found in (one, called):
+            if found.status == gslfit.FitStatus.OUT_OF_SIGHT:
+                assert "explains none of the others" in found.message
+    assert explains_nothing(loss, 1., 0., 2, 2) is False        # all are met
+    assert explains_nothing(loss, 2., 4*23*(1/3 if loss == "tukey" else np.pi/2), 25, 2)
+    assert not explains_nothing(loss, 2., 4*22*(1/3 if loss == "tukey" else np.pi/2), 25, 2)
+    assert not explains_nothing("cauchy", 1., 1e9, 25, 2)
