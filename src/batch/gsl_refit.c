@@ -61,7 +61,7 @@ struct gsl_refit {
     polish_data data;
     polished first, last;    /* what is known at the start and at the end */
     fit_bound bounds[MAX_FREE];
-    double most, taken;               /* the size to which data were brought near, and what that took off the cost (objective/counted.h) */
+    double most, taken;               /* the size to which data were brought near, and what that took off their cost */
     int out_of_memory;
     int kinks;                        /* the model may have some */
     int ran_off;                      /* chi-square fell or stayed along J's null space where it passed for a minimum */

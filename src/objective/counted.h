@@ -51,9 +51,9 @@ static inline int gslfit_explains_nothing(double explained, double count, double
     return explained <= parameters + GSLFIT_HARDLY && explained <= count - GSLFIT_ANOTHER;
 }
 
-/* Bring weighted data beyond that size to it. No model comes near there either, and they pull as they did, by all losses but Cauchy's, whose
- * costs are in no sum's way; what was lost of the others' beside theirs is there again. Returns what that takes off the cost of the points
- * in the loss's units, DBL_MIN at least where something has moved. `weights` may be NULL. */
+/* Bring weighted data beyond that size to it. No model comes near there either, and they pull as they did, by all losses but Cauchy's,
+ * whose costs are in no sum's way; what was lost of the others' beside theirs is there again. Returns what that takes off the cost of the
+ * points in the loss's units, DBL_MIN at least where something has moved. `weights` may be NULL. */
 GSLFIT_RARE double gslfit_bring_near(loss_kind loss, double scale, double most, double *y, const double *weights, long n);
 
 /* What the cost of so many points counts for at most, where it says how far off a minimum is: the squares of slopes sum up to less. */

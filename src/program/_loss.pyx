@@ -54,8 +54,7 @@ def length(a):
 
 
 def explains_nothing(str loss, double scale, double cost, double count, double parameters):
-    """Return whether a fit, by twice its cost, has no more of so many points in a bounded loss's sight than parameters meet wherever they are.
-    """
+    """Return whether a fit, by twice its cost, has no more of so many points in a bounded loss's sight than its parameters meet anyway."""
     return gslfit_explains_nothing(gslfit_explained(NUMBERS[loss], scale, cost, count), count, parameters)
 
 
