@@ -38,3 +38,4 @@ class FitStatus(IntEnum):
     SADDLE = 26
     FAINT = 27
     NOT_POSITIVE = 28
+    OUT_OF_SIGHT = 29

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -293,6 +294,17 @@ class CalledResidual:
     def values(self, params: Parameters) -> np.ndarray:
         """Return the formula's values at the points that take part."""
         return self.curve.formula(**self.curve._points(), **{name: params[name].value for name in self.curve.formula.names})
+
+
+    def beside(self, shares: np.ndarray) -> CalledResidual | None:
+        """Return the same beside data of which each is multiplied by a number, ndarray (n); None where that makes it no smaller."""
+        objective = self.curve.objective
+        assert objective is not None
+        if objective.y.shape != shares.shape or objective.given.ycov is not None:
+            return None
+        nearer = copy(objective)
+        nearer.y = objective.y*shares
+        return CalledResidual(Curve(self.curve.formula, nearer), self.sign)
 
 
 class CalledCounts(CalledResidual):

@@ -1,7 +1,8 @@
 """One row of a batch whose function is called: its points, its fit by `minimize`, and what is kept of that."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from copy import copy
 from math import isfinite
 from typing import Any
 
@@ -116,17 +117,33 @@ def doubt(row: Row, p: int) -> FitStatus:
     return FitStatus.BAD_DATA if row.bad else FitStatus.TOO_FEW_POINTS if row.used < max(p, 1) else FitStatus.NOT_RUN
 
 
-def residual_of(formula: Formula, row: Row) -> Callable[[Mapping[str, Any]], np.ndarray]:
-    """Return the residual function of one curve: the function is called at the points that take part."""
-    keep = slice(None) if row.keep is None else row.keep
-    points, curve = {name: array[keep] for name, array in row.points.items()}, row.curve[keep]
-    weights = None if row.weights is None else row.weights[keep]
+class RowResidual:
+    """The residual function of one curve: the function is called at the points that take part.
 
-    def residual(params: Mapping[str, Any]) -> np.ndarray:
-        found = weighted_residual(formula(**points, **{name: params[name].value for name in formula.names}), curve, weights)
-        return whitened(row.factor, found)
-    residual.__name__ = f"the model {formula.called}"       # what errors call it
-    return residual
+    Parameters
+    ----------
+    formula : Formula
+    row : Row
+    """
+
+    def __init__(self, formula: Formula, row: Row):
+        self.__name__ = f"the model {formula.called}"       # what errors call it
+        self.formula, self.row, keep = formula, row, slice(None) if row.keep is None else row.keep
+        self.points, self.y = {name: array[keep] for name, array in row.points.items()}, row.curve[keep]
+        self.weights = None if row.weights is None else row.weights[keep]
+
+    def __call__(self, params: Mapping[str, Any]) -> np.ndarray:
+        """Return the residuals."""
+        values = self.formula(**self.points, **{name: params[name].value for name in self.formula.names})
+        return whitened(self.row.factor, weighted_residual(values, self.y, self.weights))
+
+    def beside(self, shares: np.ndarray) -> RowResidual | None:
+        """Return the same beside data of which each is multiplied by a number; None where that makes it no smaller."""
+        if self.y.shape != shares.shape or self.row.factor is not None:
+            return None
+        nearer = copy(self)
+        nearer.y = self.y*shares
+        return nearer
 
 
 class RowCounts:
@@ -182,7 +199,7 @@ def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions)
         fitted[name].value = value
     counts = options.loss == "poisson"
     compiled = None if counts else compiled_of(formula, row, fitted)
-    function = RowCounts(formula, row) if counts else residual_of(formula, row) if compiled is None else compiled
+    function = RowCounts(formula, row) if counts else RowResidual(formula, row) if compiled is None else compiled
     minimizer = Minimizer(function, fitted)
     exact: dict[str, Any] = {} if compiled is None else {"jac": compiled.jacobian}
     try:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.curves.batch_result import BatchInputs
-from gslfit.curves.row_fit import Row, RowEnd, doubt, residual_of, row_of
+from gslfit.curves.row_fit import Row, RowEnd, RowResidual, doubt, row_of
 from gslfit.data.covariance import whitened
 from gslfit.errors import FitStatus, InputError
 from gslfit.formula.formula import Formula
@@ -169,7 +169,7 @@ def _alone(how: Together, x: np.ndarray, row: Row) -> np.ndarray:
     """Return the residual of one row, evaluated as a fit of that row does."""
     values = {**how.fixed, **row.starts, **dict(zip(how.varying, x.tolist(), strict=True))}
     with np.errstate(all="ignore"):
-        found = residual_of(how.formula, row)({name: _Number(value) for name, value in values.items()})
+        found = RowResidual(how.formula, row)({name: _Number(value) for name, value in values.items()})
     return np.asarray(found, float)
 
 

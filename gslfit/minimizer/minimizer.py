@@ -38,13 +38,14 @@ class Setup:
 
     jac: "UserJacobian | None" = None
 
-    def __init__(self, minimizer: "Minimizer", options: FitOptions, begin: Mapping[str, float] | None = None) -> None:
+    def __init__(self, minimizer: "Minimizer", options: FitOptions, begin: Mapping[str, float] | None = None,
+                 all_count: bool = False) -> None:
         self.options = options
         self.starts: dict[str, float] = {}
         self.bent: Any = None
         if options.loss != "linear":
             from gslfit.minimizer.robust import BentResidual
-            self.bent = BentResidual(minimizer.function, Loss(options.loss, float(options.f_scale)))
+            self.bent = BentResidual(minimizer.function, Loss(options.loss, float(options.f_scale)), all_count)
         params = self._bind_finite(minimizer)
         if begin:
             self._begin_at(minimizer, params, begin)
@@ -130,8 +131,8 @@ class Setup:
             self._begin_at(minimizer, params, {self.free.names[j]: value for j, value in better.items()})
 
     def _begin_warm(self, minimizer: "Minimizer", linear_start: Callable[[Parameters], Mapping[str, float]] | None) -> None:
-        """Begin where amplitudes fit best that are far too small beside the data, which a compiled residual knows."""
-        if linear_start is None:
+        """Begin where amplitudes fit best that are far too small beside data without fill values, which a compiled residual knows."""
+        if linear_start is None or (self.bent is not None and self.bent.far is not None):
             return
         self.free.put_external(self.x0)
         better = linear_start(self.free.params)
@@ -403,16 +404,14 @@ class Minimizer(Answers, Passes):
 
     def _prepare_robust(self, options: FitOptions) -> Setup:
         """Prepare a fit by a robust loss: others may come before it, for its scale or for its start."""
-        from gslfit.minimizer.robust import beginning, begins_near
+        from gslfit.minimizer.robust import at_start, beginning, begins_near
         if options.loss == "poisson":
             raise InputError('loss="poisson" is for counts, which a residual does not show: fit them with gslfit.fit or Model.fit')
 
-        looked = 0
-        if options.f_scale != "mad" and options.loss not in BOUNDED:
-            setup = Setup(self, options)
-            if begins_near(setup):
-                return setup
-            looked = setup.residual.nfev
+        known = options.f_scale != "mad"
+        setup = Setup(self, options if known else options._replace(f_scale=1.0))
+        if known and options.loss not in BOUNDED and begins_near(setup):
+            return setup
 
         def fitted(told: FitOptions, begin: Mapping[str, float]) -> Minimizer:
             other = Minimizer(self.function, self.params.copy(), self.fcn_args, self.fcn_kws)
@@ -421,12 +420,12 @@ class Minimizer(Answers, Passes):
             other.leastsq(**MINIMIZE.values(told._replace(covar=False)))
             return other
         nvarys = len(self.params.bind().names)
-        options, begin, spent = beginning(options, fitted, _limit(options, nvarys), nvarys)
-        return self._further(options, begin, looked + spent)
+        options, begin, spent = beginning(options, fitted, _limit(options, nvarys), nvarys, at_start(setup))
+        return self._further(options, begin, setup.residual.nfev + spent)
 
-    def _further(self, options: FitOptions, begin: Mapping[str, float], spent: int) -> Setup:
+    def _further(self, options: FitOptions, begin: Mapping[str, float], spent: int, all_count: bool = False) -> Setup:
         """Return a fit prepared to begin where others ended, whose evaluations count."""
-        setup = Setup(self, options, begin)
+        setup = Setup(self, options, begin, all_count)
         setup.residual.nfev += spent
         return setup
 
@@ -446,6 +445,21 @@ class Minimizer(Answers, Passes):
                 end = dict(zip(setup.free.names, solution.x.tolist(), strict=True))
                 setup = self._setup = self._further(setup.options, end, setup.residual.nfev)
                 solution, tried = minimise(setup.problem, solver)
+        except KeyboardInterrupt:
+            self._interrupt(method, setup)
+            raise
+        good = self._conclude(method, setup, [solution, *(other for other in tried if other is not solution)], tried)
+        if good or setup.bent is None or not setup.bent.is_open or setup.residual.stopped is Aborted or setup.residual.nfev >= setup.limit:
+            return good
+        return self._fit_with_all(method, solver, setup)
+
+    def _fit_with_all(self, method: str, solver: str, before: Setup) -> bool:
+        """Fit by a robust loss from the start anew, with points that are far off: they may be what is to be fitted."""
+        begin = dict(zip(before.free.names, before.x0.tolist(), strict=True))
+        setup = self._setup = self._further(before.options, begin, before.residual.nfev, True)
+        setup.starts = before.starts
+        try:
+            solution, tried = minimise(setup.problem, solver)
         except KeyboardInterrupt:
             self._interrupt(method, setup)
             raise
@@ -499,9 +513,10 @@ class Minimizer(Answers, Passes):
             stopped = solution.reason in (FitStatus.INTERRUPTED, FitStatus.STOPPED, FitStatus.MAX_NFEV)
             robust = RobustEnd(setup, solution, not stopped)
             solution = robust.solution
+        said = [] if robust is None else robust.said
         free.put_external(solution.x)
         told = options.covar and solution.reason != FitStatus.INTERRUPTED       # by then there is no Jacobian
-        said = doubts(solution, names, setup.problem, options.scale_covar) if told else []
+        said += doubts(solution, names, setup.problem, options.scale_covar) if told else []
         known: Any = None
         if told and names and (solution.residual.size > len(names) or not options.scale_covar):
             known = Uncertainty(solution, setup.residual.scale, options.scale_covar) if robust is None else robust.errors()

@@ -16,7 +16,7 @@ from gslfit.curves.linear_start import LinearFit, inside
 from gslfit.errors import FitStatus, InputError
 from gslfit.formula.parametrize import refuse_outside
 from gslfit.minimizer.options import FitOptions
-from gslfit.objective._loss import BOUNDED
+from gslfit.objective._loss import BOUNDED, explains_nothing
 from gslfit.objective.loss import ROBUST, TUNED, is_flat, is_unsteady, moves, narrower
 from gslfit.objective.loss import ROUNDS as MAD_ROUNDS
 from gslfit.objective.residual import too_few_in_words
@@ -166,6 +166,8 @@ class Fitting:
             self._rounds()
         if self.descent is not None and self.status in SUCCESSES and loss in ROBUST and self._is_flat():
             self.status = FitStatus.NO_PROGRESS
+        if self.descent is not None and self.status in SUCCESSES and loss in BOUNDED and self._explains_nothing():
+            self.status = FitStatus.OUT_OF_SIGHT
         if self.unsteady and self.status in SUCCESSES:
             self.status = FitStatus.MAX_NFEV
         for known in self.known:
@@ -318,6 +320,16 @@ class Fitting:
         assert self.descent is not None and self.scales is not None
         return any(bool(is_flat(group.typical(v), self.scales[group.places], group.sizes[0]/self.unit).any())
                    for group, v in zip(self.descent.groups, self.descent.state.v, strict=True))
+
+    def _explains_nothing(self) -> bool:
+        """Return whether no more points of all data sets are in a bounded loss's sight than the parameters meet wherever they are."""
+        assert self.descent is not None
+        cost = 0.0
+        for group, sums in zip(self.descent.groups, self.descent.state.sums, strict=True):
+            assert group.scale is not None
+            with np.errstate(all="ignore"):
+                cost += float((sums.cost/group.scale[:len(group.which)]**2).sum())
+        return explains_nothing(self.options.loss, 1.0, cost, *self._count())
 
     def _groups(self, whole: bool = False) -> list[Group]:
         """Return the data sets that take part; least squares on the way to another loss are of what that sees of them, if not `whole`."""

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/subnormals.h"
 #include "lanes/lane_state.h"
+#include "objective/counted.h"
 #include "program/folding.h"
 #include "gather_rows.h"
 #include "tall_fit.h"
@@ -102,11 +103,13 @@ static int refit_fits(const batch *b) {
 }
 
 /* A row's points into GSL's refit's arrays, without those that are left out. How many there are; -1 without memory. */
-static long read_row(thread *t, long id) {
+static long read_row_as(thread *t, long id, int as_it_is) {
     batch *b = t->batch;
     if (!t->refit && !(t->refit = gslfit_refit_new(b->program, b->source.points, b->transform))) return -1;
-    return gslfit_refit_read(t->refit, &b->source, id);
+    return gslfit_refit_read(t->refit, &b->source, id, as_it_is);
 }
+
+static long read_row(thread *t, long id) { return read_row_as(t, id, 0); }
 
 /* Errors of the expressions that a fit determines, though not each parameter in them: by QR, where it ended. */
 static void put_determined(thread *t, const fit_result *end, const double *inputs, double sigma) {
@@ -184,6 +187,10 @@ static void check_end(const batch *b, fit_result *end) {
         const int exact = length <= GSLFIT_ROUNDING * end->scale;
         if (!exact && !(end->gradient <= gslfit_cosine_bound(length, end->scale, tolerance))) end->status = FIT_NO_PROGRESS;
     }
+    if (gslfit_is_bounded(b->source.loss)) {
+        const double explained = gslfit_explained(b->source.loss, gslfit_source_scale(&b->source, end->id), end->chisqr, end->count);
+        if (gslfit_explains_nothing(explained, end->count, p)) end->status = FIT_OUT_OF_SIGHT;
+    }
     for (int i = 0; i < p; i++) {
         if (!isfinite(end->v[i])) end->status = FIT_NO_PROGRESS;
         const double root = deviation(end, i);
@@ -206,10 +213,27 @@ void gslfit_thread_put(thread *t, const fit_result *end) {
     count_done(t);
 }
 
+static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result *end);
+
+/* A fit beside data that were brought near has ended: where it has come near them, it is fitted with these as they are. */
+GSLFIT_RARE static void fit_as_it_is(thread *t, fit_result *end) {
+    double inputs[MAX_INPUTS];
+    fit_result again;
+    gslfit_batch_inputs(t->batch, end->id, inputs);
+    const int known = refit_fits(t->batch) && read_row(t, end->id) > 0;
+    if (known && !gslfit_refit_comes_near(t->refit, end->v, inputs)) return;
+    end->status = FIT_NO_PROGRESS;
+    if (!known || t->batch->method == METHOD_LANES || !refer(t, end->id, read_row_as(t, end->id, 1), NULL, &again)) return;
+    again.nfev += end->nfev;
+    *end = again;
+    check_end(t->batch, end);
+}
+
 static void put(thread *t, fit_result *end) {
     batch *b = t->batch;
     check_end(b, end);
-    if (b->cost) b->cost[end->id] = 0.5 * end->chisqr;
+    if (end->taken > 0) fit_as_it_is(t, end);
+    if (b->cost) b->cost[end->id] = 0.5 * (end->chisqr + end->taken);
     if (t->robust && isfinite(end->chisqr)) gslfit_robust_take(t->robust, end);
     else gslfit_thread_put(t, end);
 }
@@ -405,6 +429,7 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     const int minimum = end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM;
     if (minimum && (flat(b, end) || gslfit_refit_has_turned(t->refit, end))) end->status = FIT_SINGULAR;
     end->nfev += used;
+    end->taken = gslfit_refit_taken(t->refit);
     return 1;
 }
 

@@ -174,12 +174,20 @@ static void spread_row(const thread *t, lane_rows *to, const row_in *in, int lan
         if (in->spread_x[j]) spread(to->x[j] + lane, t->row_x[j], s->points);
 }
 
-/* By a robust loss: the squares without what is out of sight, and what the cost counts for. What weighs the data is in t->room. */
-GSLFIT_RARE static void count_in_sight(thread *t, const double *y, double scale, next_fit *fit) {
+/* By a robust loss: the squares without what is out of sight, and what the cost counts for. What weighs the data is in t->room. Returns the
+ * data, with those near that are out of sight. */
+GSLFIT_RARE static const double *count_in_sight(thread *t, const double *y, double scale, next_fit *fit) {
     const row_source *s = &t->batch->source;
     const double *data = has_weights(s) || s->factor ? t->room : y;
+    gslfit_sizes sizes = {.scale = scale};
     fit->most = gslfit_counted_cost(s->loss, scale, fit->count);
-    fit->square = gslfit_square_in_sight(s->loss, scale, fit->square, data, s->points);
+    if (!gslfit_may_be_out_of_sight(s->loss, scale, fit->square)) return y;
+    gslfit_sizes_add(&sizes, data, s->points);
+    fit->square = gslfit_sizes_square(&sizes, fit->square);
+    if (s->factor || !(gslfit_sizes_most(&sizes) < INFINITY)) return y;
+    if (y != t->row_y) memcpy(t->row_y, y, s->points * sizeof *y);
+    fit->taken = gslfit_bring_near(s->loss, scale, gslfit_sizes_most(&sizes), t->row_y, has_weights(s) ? t->row_weights : NULL, s->points);
+    return t->row_y;
 }
 
 int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
@@ -198,7 +206,8 @@ int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
     if (!isfinite(fit->square) && !all_finite(in.y, n)) sound = 0;
     if (!sound) return spoilt(t, in.y, fit);
     fit->most = INFINITY;
-    if (gslfit_is_robust(s->loss)) count_in_sight(t, in.y, gslfit_source_scale(s, id), fit);
+    fit->taken = 0;
+    if (gslfit_is_robust(s->loss)) in.y = count_in_sight(t, in.y, gslfit_source_scale(s, id), fit);
     spread_row(t, &t->rows, &in, lane);
     t->row_data = in.y;
     return 1;

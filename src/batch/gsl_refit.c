@@ -13,6 +13,7 @@
 #include "descent/null_space.h"
 #include "descent/polish.h"
 #include "lanes/lane_state.h"
+#include "objective/counted.h"
 #include "program/folding.h"
 #include "solver/fdfsolver.h"
 #include "solver/lmder.h"
@@ -37,6 +38,8 @@ static const double TURNED = 2;           /* of the variables' size: a step alon
 static const double TRIED[] = {0.01, 0.1, 10, 100, 1e4};  /* times its start: where a silenced variable is tried */
 static const double WAKES = 10;           /* times the column that a variable has on the bound that silences it, just off that */
 static const double NO_FURTHER = 3;       /* times the residual at a start: where it is longer, what is seen is not what the data show */
+static const double HALFWAY = 0.5;        /* to a number that was brought near: no model comes so far */
+static const double CLOSE_BY = 0.999;     /* of the size to which those are brought, which rounding moves */
 static const double SEEN = 1e-2;          /* of the residual's length: what a variable changes it by that is seen */
 static const double BETTER = 1e-2;        /* share of the residual's length by which a place beside a bound is better than another */
 static const double NEXT_TURN = 3;        /* times a variable's start, a good turn of what turns with it there, */
@@ -61,6 +64,7 @@ struct gsl_refit {
     polish_data data;
     polished first, last;    /* what is known at the start and at the end */
     fit_bound bounds[MAX_FREE];
+    double most, taken;               /* the size to which data were brought near, and what that took off their cost */
     int out_of_memory;
     int kinks;                        /* the model may have some */
     int ran_off;                      /* chi-square fell or stayed along J's null space where it passed for a minimum */
@@ -103,7 +107,19 @@ gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *
 
 int gslfit_refit_out_of_memory(const gsl_refit *r) { return r->out_of_memory; }
 
-long gslfit_refit_read(gsl_refit *r, const row_source *source, long id) {
+/* Bring data near that are out of a robust loss's sight. */
+GSLFIT_RARE static void bring_near(gsl_refit *r) {
+    const fit_points *p = &r->points;
+    gslfit_sizes sizes = {.scale = p->scale};
+    double square = 0;
+    for (long i = 0; i < p->n; i++) square += (r->room[i] = r->y[i] * r->weights[i]) * r->room[i];
+    if (!gslfit_may_be_out_of_sight(p->loss, p->scale, square)) return;
+    gslfit_sizes_add(&sizes, r->room, p->n);
+    r->most = gslfit_sizes_most(&sizes);
+    if (r->most < INFINITY) r->taken = gslfit_bring_near(p->loss, p->scale, r->most, r->y, r->weights, p->n);
+}
+
+long gslfit_refit_read(gsl_refit *r, const row_source *source, long id, int as_it_is) {
     r->points.loss = source->loss;
     r->points.scale = gslfit_source_scale(source, id);
     r->points.factor = source->factor;
@@ -111,7 +127,20 @@ long gslfit_refit_read(gsl_refit *r, const row_source *source, long id) {
         gslfit_workspace_respond(r->curve.space, -1, &source->response, id);
         gslfit_workspace_respond(gslfit_polisher_space(r->polisher), -1, &source->response, id);
     }
-    return r->points.n = gslfit_source_gather(source, id, r->x, r->y, r->weights, r->room);
+    r->points.n = gslfit_source_gather(source, id, r->x, r->y, r->weights, r->room);
+    r->taken = 0;
+    if (!as_it_is && gslfit_is_robust(source->loss) && !source->factor) bring_near(r);
+    return r->points.n;
+}
+
+double gslfit_refit_taken(const gsl_refit *r) { return r->taken; }
+
+int gslfit_refit_comes_near(gsl_refit *r, const double *v, const double *inputs) {
+    int near = 0;
+    gslfit_workspace_evaluate(r->curve.space, v, inputs, r->points.x, r->points.n, r->room, NULL, 0, 0);
+    for (long i = 0; i < r->points.n; i++)
+        near |= fabs(r->y[i] * r->weights[i]) >= CLOSE_BY * r->most && r->room[i] / r->y[i] >= HALFWAY;
+    return near;
 }
 
 long gslfit_refit_count_finite(const gsl_refit *r) {

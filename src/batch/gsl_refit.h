@@ -18,9 +18,16 @@ enum { MOST_FOR_START = 3, MOST_FOR_HIDDEN = 24 };  /* evaluations that gslfit_r
 gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *o);
 void gslfit_refit_free(gsl_refit *r);
 
-/* Read the points of a fit that take part, for what follows. How many there are, and how many of them are finite. */
-long gslfit_refit_read(gsl_refit *r, const row_source *source, long id);
+/* Read the points of a fit that take part, for what follows, by a robust loss with those near that are out of its sight, unless they are
+ * wanted as they are. How many there are, and how many of them are finite. */
+long gslfit_refit_read(gsl_refit *r, const row_source *source, long id, int as_it_is);
 long gslfit_refit_count_finite(const gsl_refit *r);  /* r may be NULL */
+
+/* What was taken off the cost of the row that was read by bringing data near (objective/counted.h), and whether the model comes near those
+ * at v: then it is the minimum of other data's cost. */
+double gslfit_refit_taken(const gsl_refit *r);
+GSLFIT_RARE
+int gslfit_refit_comes_near(gsl_refit *r, const double *v, const double *inputs);
 
 /* Whether the model is finite at all points that were read. */
 int gslfit_refit_is_finite(gsl_refit *r, const double *v, const double *inputs);

@@ -286,6 +286,7 @@ int gslfit_long_fit_load(thread *t, long id, next_fit *fit) {
     const double *sums = total(f, SURVEY);
     fit->count = sums[0];
     fit->square = sums[1];
+    fit->taken = 0;
     if (sums[2] > 0) return 0;
     count_in_sight(f, gslfit_source_scale(&f->batch->source, id), fit);
     for (int k = 0; f->batch->source.loss && k < f->sharing; k++)

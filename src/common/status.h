@@ -37,7 +37,8 @@
     X(SLOW, 25, 0, 6, "chi-square falls too slowly, by less than one per cent in dozens of steps")                                        \
     X(SADDLE, 26, 0, 7, "it is at a saddle, from where chi-square falls to either side")                                                  \
     X(FAINT, 27, 0, 7, "the residual has shrunk to the rounding of what it was, and no further step is sure")               \
-    X(NOT_POSITIVE, 28, 0, 7, "the model of counts is zero or negative at the start, where counts have no likelihood")
+    X(NOT_POSITIVE, 28, 0, 7, "the model of counts is zero or negative at the start, where counts have no likelihood")      \
+    X(OUT_OF_SIGHT, 29, 0, 7, "no more points are in the loss's sight than parameters can meet: it explains none of the others")
 
 #define FIT_STATUS_NAME(name, number, success, ier, prose) FIT_##name = number,
 typedef enum { FIT_STATUSES(FIT_STATUS_NAME) FIT_STATUS_COUNT } fit_status;

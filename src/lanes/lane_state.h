@@ -62,7 +62,7 @@ struct lane_state {
     lane_vector gain, length;          /* chi-square's predicted decrease by dx; dx^T H dx */
     lane_vector rate;                  /* length over that of the step before, the root */
     lane_vector count, square;         /* points that take part, and the sum of their squares */
-    lane_vector most;                  /* what their cost counts for at most */
+    lane_vector most, taken;           /* what their cost counts for at most, and what was taken off it */
     lane_vector first;                 /* chi-square at the start */
     lane_vector spoilt;                /* 1 where the last trial was not finite: the next stops short of a bound */
     lane_vector wary;                  /* 1 where a step within a standard error of the minimum was refused */

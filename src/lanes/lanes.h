@@ -37,18 +37,19 @@ typedef struct {
     const double *covariance;  /* element k at covariance[k*LANES]; or NULL, and instead: */
     const double *correlations;  /* a triangle, which neither over- nor underflows */
     const double *deviations;  /* roots of the covariance's diagonal; those of parameters with flags mean nothing */
+    double taken;              /* off chi-square, by data that were brought near (objective/counted.h); 0 where none were */
     double length, counted;    /* the root of chi-square, and as far as that counts (objective/counted.h) */
 } fit_result;
 
 /* The status that a verdict is, `converged` for a minimum of full rank. The flags (p) and the rank tell what an exact fit leaves open. */
 fit_status gslfit_status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, fit_status converged);
 
-/* A fit to be begun: its number, or -1 when there are no more; its points that take part, the sum of their squares, and what their cost
- * counts for at most (objective/counted.h); its start, and the
+/* A fit to be begun: its number, or -1 when there are no more; its points that take part, the sum of their squares, what their cost
+ * counts for at most, and what was taken off that (objective/counted.h); its start, and the
  * evaluations that finding it took; its bounds (p each, infinite for none), which nobody reads where nothing is bounded. */
 typedef struct {
     long id;
-    double count, square, most;
+    double count, square, most, taken;
     double start[MAX_FREE];
     int nfev;
     const double *low, *high;

@@ -8,6 +8,7 @@
 #include "common/judgement.h"
 #include "lanes/lane_state.h"
 #include "lanes/lane_start.h"
+#include "objective/counted.h"
 #include "program/linear_start.h"
 #include "program/simd.h"
 
@@ -87,7 +88,8 @@ INLINE void choose_curvature(lane_state *s, int h, vm went, vd gain, vd trial) {
 
 /* Where Huber's loss leads to another's minimum: whether it has done its part with the step now known, after one that went right. */
 INLINE void find_led(lane_state *s, int h) {
-    const vd variance = vmin(load(s->chisqr + h), load(s->most + h)) * load(s->over_dof + h);
+    const vd least = load(s->most + h) * (1.0 / (GSLFIT_FARTHEST * GSLFIT_FARTHEST));  /* a scale of each point */
+    const vd variance = vmin(load(s->chisqr + h), least) * load(s->over_dof + h);
     const vm short_one = BOTH(load(s->gain + h) <= LED * LED * variance, load(s->lambda + h) <= FIRST_LAMBDA);
     store(s->led + h, truth(BOTH(short_one, load(s->led + h) != 0.0)));
 }
@@ -628,6 +630,7 @@ static void end_fit(worker *w, int l) {
     end->scale = sqrt(square);
     const int taken = end->status == FIT_CONVERGED && !s->noise[l];
     end->chisqr = s->chisqr[l];
+    end->taken = s->taken[l];
     d->gain[at] = taken && s->gain[l] < 1e-3 * s->chisqr[l] ? s->gain[l] : 0;
     end->chisqr -= d->gain[at];
     for (int k = 0; k < s->p; k++) {
@@ -731,7 +734,7 @@ static int start_fit(worker *w, int l) {
     if (fit.id < 0) return 0;
     s->count[l] = fit.count;
     s->square[l] = fit.square;
-    s->most[l] = fit.most;
+    s->most[l] = fit.most, s->taken[l] = fit.taken;
     s->over_dof[l] = 1 / (fit.count > s->p ? fit.count - s->p : 1);
     s->rounding[l] = 1e-18 * fit.square / fit.count;
     s->nfev[l] = fit.nfev;

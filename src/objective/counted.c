@@ -1,5 +1,7 @@
 #include "counted.h"
 
+#include <float.h>
+
 /* A power of 8 further than the greater half of the numbers that are not 0 is in sight. */
 enum { FURTHER = 2 };
 
@@ -39,4 +41,16 @@ double gslfit_square_in_sight(loss_kind loss, double scale, double square, const
     if (!gslfit_may_be_out_of_sight(loss, scale, square)) return square;
     gslfit_sizes_add(&sizes, numbers, n);
     return gslfit_sizes_square(&sizes, square);
+}
+
+double gslfit_bring_near(loss_kind loss, double scale, double most, double *y, const double *weights, long n) {
+    double taken = 0;
+    if (loss == LOSS_CAUCHY) return 0;
+    for (long i = 0; i < n; i++) {
+        const double weight = weights ? weights[i] : 1, size = fabs(y[i] * weight);
+        if (!(size > most && size < INFINITY)) continue;
+        y[i] = copysign(most / fabs(weight), y[i]);
+        taken += gslfit_is_bounded(loss) ? DBL_MIN : 2 * scale * (size - most);
+    }
+    return taken;
 }

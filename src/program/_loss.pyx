@@ -32,6 +32,8 @@ cdef extern from "objective/counted.h" nogil:
         double scale
     void gslfit_sizes_add(gslfit_sizes *s, const double *numbers, long n)
     double gslfit_sizes_most(const gslfit_sizes *s)
+    double gslfit_explained(int loss, double scale, double cost, double count)
+    bint gslfit_explains_nothing(double explained, double count, double parameters)
 
 cdef extern from "program/loss_points.h" nogil:
     double gslfit_points_rows(const fit_points *p, int rows, double *values, double *curvatures)
@@ -49,6 +51,11 @@ def length(a):
     if not is_plain(a):
         a = np.ascontiguousarray(a, dtype=np.float64).ravel()
     return norm_of(data_of(a), cnp.PyArray_DIM(a, 0))
+
+
+def explains_nothing(str loss, double scale, double cost, double count, double parameters):
+    """Return whether a fit, by twice its cost, has no more of so many points in a bounded loss's sight than its parameters meet anyway."""
+    return gslfit_explains_nothing(gslfit_explained(NUMBERS[loss], scale, cost, count), count, parameters)
 
 
 def rows(str loss, int kind, values, y=None, weights=None, double scale=1):

@@ -66,8 +66,10 @@ static inline bent bend_TUKEY(loss_rows rows, vd r, vd u, vd z, vd scale, vd lea
 /* Points whose values are `off` the data, and their weights w. The cost is in squares of the scale. */
 static inline __attribute__((always_inline)) row robust_row(bent (*bend)(loss_rows, vd, vd, vd, vd, vd), loss_rows rows, vd off, vd w,
                                                             vd scale, vd inverse, vd least, vm early, vd pull) {
-    const vd r = off * w, size = vabs(r * inverse), u = vmin(SPLAT(FAR_OFF), size), z = u * u;
-    bent b = bend(rows, r, u, z, scale, rows == ROWS_STEP ? least : SPLAT(AS_IT_IS));
+    const vd r = off * w, size = vabs(r * inverse), u = vmin(SPLAT(FAR_OFF), size), z = u * u, most = FAR_OFF * scale;
+    /* a slope beyond FAR_OFF is that of there; steps see to it by blocks, where there is such a residual */
+    const vd own = rows == ROWS_ERRORS ? vmax(-most, vmin(most, r)) : r;
+    bent b = bend(rows, own, u, z, scale, rows == ROWS_STEP ? least : SPLAT(AS_IT_IS));
     if (rows == ROWS_STEP && (bend == bend_TUKEY || bend == bend_ARCTAN)) {
         const bent first = bend_HUBER(rows, r, u, z, scale, least);  /* which only leads the way */
         b.rho = choose(early, first.rho, bend == bend_TUKEY ? b.rho : SPLAT(0.0));  /* arctan's by parts */

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import gslfit
+from gslfit.objective._loss import explains_nothing
 from gslfit.objective.loss import counted_cost, in_sight, out_of_sight
 
 U = np.linspace(.05, 6, 30)
@@ -79,6 +80,51 @@ def test_minimize_is_never_wrong(loss):
         fitted = gslfit.minimize(residual, params, loss=loss, f_scale=.3)
         assert not fitted.success or values(fitted.params) == pytest.approx(right(loss, fill), rel=1e-3)
         assert fitted.success or loss in ("huber", "soft_l1")
+
+
+@pytest.mark.parametrize("loss", ["tukey", "arctan"])
+@pytest.mark.parametrize("fills", [(1e4, 1e4), (1e4, 1e12), (1e20, 1e20)], ids=str)
+def test_bounded_losses_are_led_to_the_minimum(loss, fills):
+    """Huber's loss leads on while its steps are long beside what residuals count for: a peak stayed where it began, in the sight of
+    four points of 25, as a success with errors of 1e-16."""
+    x, start = np.linspace(0, 10, 25), {"A": 2.5, "m": 6., "s": 1.3, "c": .2}
+    rows = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        y = 3*np.exp(-(x - 5)**2/2) + .3 + rng.normal(0, .01, 25)
+        y[rng.choice(25, 2, replace=False)] = fills
+        rows.append(y)
+    found = gslfit.fit_batch("A*exp(-(x-m)**2/(2*s**2)) + c", np.array(rows), x=x, start=start, loss=loss, f_scale=.047)
+    assert found.success.all()
+    assert np.abs(found.values["m"] - 5).max() < .03
+    assert found.stderr["m"].min() > 5e-4
+
+
+@pytest.mark.parametrize("loss", ["huber", "soft_l1"])
+def test_narrow_scales(loss):
+    """A constant by a loss that is next to least absolute deviations, beside 1e20: no success on the wrong side of a datum."""
+    ended = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        noise = 10**rng.uniform(-2, -1)
+        y = -2.3 + rng.normal(0, noise, int(rng.integers(12, 60)))
+        y[:2], f_scale = 1e20, noise*10**rng.uniform(-3, -1.5)
+        found = gslfit.fit("c + 0*x", y, x=np.arange(y.size), c=-2., loss=loss, f_scale=f_scale)
+        ended += found.success
+        u = (found.params["c"].value - y)/f_scale
+        assert not found.success or abs(np.sum(np.clip(u, -1, 1) if loss == "huber" else u/np.hypot(1, u))) < 1e-2
+        assert found.cost > 1e20*f_scale
+    assert ended > 35
+
+
+def test_the_model_may_come_near_what_is_out_of_sight():
+    """A decay through the fill value it begins at is a minimum of the loss: it ends there, not at the place of what stood for it."""
+    y = data(.5)
+    y[0], x = 1e12, U - U[0]
+    for start in ({"A": 1e12, "k": 60., "c": .4}, {"A": 1e9, "k": 60., "c": .4}):
+        found = gslfit.fit(FORMULA, y, x=x, **start, loss="huber", f_scale=.3)
+        assert found.success
+        assert found.params["A"].value == pytest.approx(1e12)
 
 
 def test_large_data_are_in_sight():
@@ -234,3 +280,29 @@ def test_what_no_fit_begins_by(f_scale):
     rows[1, 7] = 1e3
     assert out_of_sight("huber", f_scale if f_scale == "mad" else 1e-6, rows) is None
     assert out_of_sight("huber", f_scale, np.zeros((2, 5))) is None
+
+
+@pytest.mark.parametrize("loss", ["tukey", "arctan"])
+def test_what_explains_nothing_is_no_success(loss):
+    """A minimum of a bounded loss through as many points as there are parameters, all others out of its sight, is none of the data."""
+    x = np.linspace(0, 10, 25)
+    for seed in range(6):
+        y = np.random.default_rng(seed).uniform(-1, 1, 25)
+        line = np.polyfit(x[3:5], y[3:5], 1)
+        params = gslfit.Parameters()
+        params.add_many(("a", line[1]), ("b", line[0]))
+        start = {"a": line[1], "b": line[0]}
+        one = gslfit.fit("a + b*x", y, x=x, start=start, loss=loss, f_scale=1e-7)
+        many = gslfit.fit_batch("a + b*x", y[None], x=x, start=start, loss=loss, f_scale=1e-7)
+        called = gslfit.minimize(lambda params, y=y: params["a"].value + params["b"].value*x - y, params, loss=loss, f_scale=1e-7)
+        other = np.random.default_rng(seed + 100).uniform(-1, 1, 25)
+        shared = gslfit.fit_shared("a + b*x", np.array([y, other]), x=x, start={"a": np.array([line[1], other[7] - line[0]*x[7]]),
+                                                                                 "b": line[0]}, shared=["b"], loss=loss, f_scale=1e-7)
+        assert not one.success and not many.success.any() and not called.success and not shared.success
+        for found in (one, called):
+            if found.status == gslfit.FitStatus.OUT_OF_SIGHT:
+                assert "explains none of the others" in found.message
+    assert explains_nothing(loss, 1., 0., 2, 2) is False        # all are met
+    assert explains_nothing(loss, 2., 4*23*(1/3 if loss == "tukey" else np.pi/2), 25, 2)
+    assert not explains_nothing(loss, 2., 4*22*(1/3 if loss == "tukey" else np.pi/2), 25, 2)
+    assert not explains_nothing("cauchy", 1., 1e9, 25, 2)
