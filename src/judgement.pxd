@@ -1,6 +1,7 @@
 # common/judgement.h as its header has it.
 cdef extern from "common/judgement.h" nogil:
     double GSLFIT_ROUNDING, GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_BESIDE, GSLFIT_UNTOLD, GSLFIT_ZEROS, GSLFIT_LOWER
+    double GSLFIT_TURNED_BY
     enum:
         GSLFIT_HELD
         GSLFIT_SILENT
@@ -29,6 +30,7 @@ cdef extern from "common/judgement.h" nogil:
         int linear, unmoved, looked, runs_off, unseen, plain
     int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags)
     gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags)
+    double gslfit_next_turn(double x, double start)
     bint gslfit_is_last_digit(double step, double x)
     bint gslfit_places_beside(double x, double reach, double low, double high, double *places)
     bint gslfit_bends(double length, const double *beside, double rounding)

@@ -567,6 +567,8 @@ class Descent(Polish):
             lost = tuple(sorted({*lost, *vanished}))
         if (success or known) and verdict != "exact" and self.norm() > VANISHED and (even := self.even()):
             self.bent = tuple(sorted({*self.bent, *even}))
+        if (success or known) and self.norm() > VANISHED and self.turns_round():
+            success, settled, verdict, reason = False, False, "no minimum", FitStatus.FLAT
         if (settled and verdict == "minimum" and self.finite and not (undetermined or flat or self.bent or self.vanishing)
                 and self.norm() > max(VANISHED, self.rounding_of(self.first_size))):
             return self._solution(True, reason, (), (), True, verdict)      # as nearly every fit ends: what follows asks in vain

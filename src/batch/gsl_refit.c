@@ -42,9 +42,6 @@ static const double HALFWAY = 0.5;        /* to a number that was brought near: 
 static const double CLOSE_BY = 0.999;     /* of the size to which those are brought, which rounding moves */
 static const double SEEN = 1e-2;          /* of the residual's length: what a variable changes it by that is seen */
 static const double BETTER = 1e-2;        /* share of the residual's length by which a place beside a bound is better than another */
-static const double NEXT_TURN = 3;        /* times a variable's start, a good turn of what turns with it there, */
-static const double LAST_DIGITS = 64 * DBL_EPSILON;  /* or of what it has become: over neither is the model another one, ... */
-static const double TURNED_BY = 0.1;      /* ... and the variable's column longer or shorter by such a share */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -932,14 +929,13 @@ int gslfit_refit_has_turned(gsl_refit *r, const fit_result *end) {
     polished near = {.residual = NULL};
     gslfit_nonlinear(r->program, bending);
     for (int k = 0; k < r->program->nfree; k++) {
-        const double start = fabs(r->now.given[k]), norm = r->last.norms[k];
-        if (!bending[k] || end->flags[k] || !(start > 0 && fabs(end->v[k]) > GSLFIT_AFAR * start)) continue;
-        const double by = fmax(NEXT_TURN * start, LAST_DIGITS * fabs(end->v[k]));
+        const double by = gslfit_next_turn(end->v[k], r->now.given[k]), norm = r->last.norms[k];
+        if (!bending[k] || end->flags[k] || by == 0) continue;
         for (int side = -1; side <= 1; side += 2) {
             memcpy(at, end->v, r->program->nfree * sizeof *at);
             at[k] += side * by;
             if (gslfit_polish_look(r->polisher, &r->data, at, NULL, &near) &&
-                !(fabs(near.norms[k] - norm) <= TURNED_BY * norm)) return 1;
+                !(fabs(near.norms[k] - norm) <= GSLFIT_TURNED_BY * norm)) return 1;
         }
     }
     return 0;

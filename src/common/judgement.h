@@ -166,6 +166,14 @@ static inline int gslfit_came_in(double x, double start, double first_norm, doub
 /* Whether a verdict may be another one once it is known which parameters are bent. */
 static inline int gslfit_may_be_bent(gslfit_verdict verdict) { return verdict == GSLFIT_LOST_EFFECT || verdict == GSLFIT_SILENCED; }
 
+/* How far to move a parameter that has gone AFAR, to see whether it has turned the curve round and round: a few times its start, a good turn
+ * of what turned with it there, or by its last digits; 0 where it has not gone so far. Over neither is a model another one, and a column
+ * changes by less than TURNED_BY of itself. */
+#define GSLFIT_TURNED_BY 0.1
+static inline double gslfit_next_turn(double x, double start) {
+    return start != 0 && fabs(x) > GSLFIT_AFAR * fabs(start) ? fmax(3 * fabs(start), 64 * DBL_EPSILON * fabs(x)) : 0;
+}
+
 /* What rounding is measured by, from the length of the data (not zero) and the greatest |J_j| |x_j|. */
 double gslfit_scale(double data, double within);
 

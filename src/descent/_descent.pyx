@@ -16,9 +16,9 @@ from libc.string cimport memcpy, memset
 
 from judgement cimport (
     GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
-    GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD,
-    gslfit_bends, gslfit_came_in, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_success,
-    gslfit_judge, gslfit_may_be_bent, gslfit_places_beside, gslfit_sort_columns, gslfit_verdict, gslfit_way, gslfit_way_begin,
+    GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT,
+    GSLFIT_TURNED_BY, GSLFIT_UNTOLD, gslfit_bends, gslfit_came_in, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_success,
+    gslfit_judge, gslfit_may_be_bent, gslfit_next_turn, gslfit_places_beside, gslfit_sort_columns, gslfit_verdict, gslfit_way, gslfit_way_begin,
     gslfit_way_next)
 from loop cimport gslfit_function
 
@@ -246,6 +246,30 @@ cdef class Polish(DescentState):
             if norm_of(data_of(factors) + j * qr.rank, qr.rank) / qr.d[j] * sigma > VAST * fmax(fabs(x[j]), fabs(start[j])):
                 found.append(j)
         return sorted(set(found).difference(self.held)) if found else found
+
+    cpdef bint turns_round(self) except -1:
+        """Return whether a parameter has gone so far that it turned the residual round and round, as `gslfit_refit_has_turned` asks of
+        programs: over a move by a few times its start, or by its last digits, the residual does not change as its column says.
+        """
+        cdef const double *x = numbers(self.x, self.p)
+        cdef const double *start = numbers(self.first.problem.x0, self.p)
+        cdef Py_ssize_t j
+        cdef double by
+        for j in range(self.p):
+            by = gslfit_next_turn(x[j], start[j])
+            if by != 0 and j not in self.held and (self._turns(j, by) or self._turns(j, -by)):
+                return True
+        return False
+
+    cdef bint _turns(self, Py_ssize_t j, double by) except -1:
+        """Return the same of one parameter and move, where there are evaluations left for it."""
+        cdef object problem = self.problem, there = self.x.copy()
+        if problem.fun.limit <= problem.fun.nfev:
+            return False
+        there[j] = min(max(there[j] + by, problem.lower[j]), problem.upper[j])
+        cdef double moved = there[j] - self.x[j]
+        off = problem.fun(there) - self.r - moved * self.J[:, j]
+        return not length(off) <= GSLFIT_TURNED_BY * fabs(moved) * data_of(self.norms)[j] + self.rounding()
 
     cpdef bint bends_up(self, Py_ssize_t j) except -1:
         """Return whether chi-square bends up at a parameter that J says nothing of, as `bends_up` of `src/batch/gsl_refit.c` does: by its

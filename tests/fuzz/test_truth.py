@@ -81,12 +81,13 @@ MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256)
 # infinity that a way down leads along for ever, ways down over what passed for kinks that ended before they were down, next to a bound on
 # which the model has no value, ends that steps had not settled on and that J leaves open, saddles from which chi-square falls by less
 # than 1e-9 of itself at first, Newton steps that had not come to an end in a narrow valley, minima at infinity, a kink, a start that was
-# moved from next to its bound onto a plain, a rank that was another place's, kinks that differences reached across, differences by the
-# step that a plain had asked for, a way down from a kink that ended before it was down, what J left open and nobody had evaluations left
-# to look at, valleys longer than a step, moved inside from a bound on which the model has no value, or from 0, to where nothing tells
-# what was moved, an edge between two points that wide differences reached across to the next one, a start that explodes, in whose unit
-# the residual left is zero, one at 0 of what counts from 1e22 on, second derivatives that are out of range, a model gone to zero, an
-# overflow on one side of a difference, a peak that its bounds keep among data of zeros, in whose middle chi-square is level
+# moved from next to its bound onto a plain, a rank that was another place's, an angle of 1e134, kinks that differences reached across,
+# differences by the step that a plain had asked for, a way down from a kink that ended before it was down, what J left open and nobody
+# had evaluations left to look at, valleys longer than a step, moved inside from a bound on which the model has no value, or from 0, to
+# where nothing tells what was moved, an edge between two points that wide differences reached across to the next one, a start that
+# explodes, in whose unit the residual left is zero, one at 0 of what counts from 1e22 on, second derivatives that are out of range, a
+# model gone to zero, an overflow on one side of a difference, a peak that its bounds keep among data of zeros, in whose middle chi-square
+# is level
 MENDED_BY_MINIMIZE = ((700, 570), (700, 1481), (700, 2711), (700, 568), (700, 2775), (700, 1718), (700, 4909), (701, 1268), (701, 1276),
                       (701, 271), (700, 5731), (710, 3145), (710, 3855), (710, 850), (711, 1510), (711, 1519), (900, 9861),
                       (900, 8770), (900, 7139), (900, 5237), (900, 9714), (910, 48), (910, 1933), (910, 1980),
@@ -97,7 +98,8 @@ MENDED_BY_MINIMIZE = ((700, 570), (700, 1481), (700, 2711), (700, 568), (700, 27
                       (1911, 29843), (1911, 69814), (1911, 34492), (1911, 92257), (1911, 92266),
                       (1921, 3840), (1921, 3854), (1921, 3860), (1931, 50828), (1941, 41692),
                       (1911, 27226), (1941, 62578), (2021, 35404), (2021, 35409), (2021, 15446), (2021, 42457), (2061, 78202),
-                      (2061, 77206), (2061, 77218), (2041, 371), (2041, 387), (2061, 110773), (2021, 42238), (1922, 4145))
+                      (2061, 77206), (2061, 77218), (2041, 371), (2041, 387), (2061, 110773), (2021, 42238), (1922, 4145),
+                      (2071, 42345), (2071, 46462))
 
 # the same of `fit`: an amplitude that ran onto the bound from which it silenced others, looked at again with these where they had ended; a
 # smooth valley that passed for a kink, a disk of no radius
