@@ -38,7 +38,8 @@ LADDER = .01, .04, .16, .64, 2.56       # of a parameter's size: the steps of lo
 BETWEEN = .02, .08, .32, 1.28           # ... and those that are taken too where these leave too much open
 WIDER, WIDEST = 4., 200.                # by how much the last step is widened for as long as that tells more, and to what at most
 MOVED = .01             # of a standard error, beyond which far residuals' derivatives are taken again
-UNSURE, FINER = 5e-3, 1e-3   # of a standard error, by which a minimum may be unknown for what is lost of far residuals' derivatives, ...
+UNSURE, FINER = 5e-3, 1e-3   # of a standard error, by which a minimum may be unknown for what is lost of far residuals' derivatives, and
+                             # beyond which these are taken over more steps
 STEPS = 30              # of Newton's at most
 ENOUGH = 1e-9           # of a standard error: a shorter step changes nothing
 NEAR = 1e-6             # of a standard error: steps this short that no longer shrink are rounding
