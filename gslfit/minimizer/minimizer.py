@@ -38,8 +38,8 @@ class Setup:
 
     jac: "UserJacobian | None" = None
 
-    def __init__(self, minimizer: "Minimizer", options: FitOptions, begin: Mapping[str, float] | None = None,
-                 all_count: bool = False) -> None:
+    def __init__(self, minimizer: "Minimizer", options: FitOptions, begin: Mapping[str, float] | None = None, all_count: bool = False,
+                 checks: bool = True) -> None:
         self.options = options
         self.starts: dict[str, float] = {}
         self.bent: Any = None
@@ -66,10 +66,20 @@ class Setup:
             if np.isfinite(self.r0).all():                    # else it is the residual that is wrong
                 with contextlib.suppress(OutOfCalls, Aborted):
                     if self.bent is not None or not self.jac.derived:
-                        self.jac.check(self.x0, self.r0, differences)
+                        if checks:
+                            self._check_jacobian(differences)
                     elif not self.jac.in_range(self.x0, self.r0):
                         self.jac = None
         self.problem = self.start_from(self.x0, self.r0)
+
+    def _check_jacobian(self, differences: Differences) -> None:
+        """Compare the caller's Jacobian with differences at the start, by a scale of a loss beside which that has no kinks."""
+        assert self.jac is not None
+        if self.bent is None:
+            self.jac.check(self.x0, self.r0, differences)
+            return
+        with self.bent.wide() as other:
+            self.jac.check(self.x0, self.residual(self.x0) if other else self.r0, differences)
 
     def _bind_finite(self, minimizer: "Minimizer") -> Parameters:
         """Bind the free variables, and return the parameters with the starts that were taken: a start on a bound, inside by guess, is taken
@@ -203,6 +213,7 @@ class Minimizer(Answers, Passes):
         if function is not None and not callable(function):
             raise InputTypeError(f"the residual function must be callable, not {type(function).__name__}")
         self._function = function
+        self._leads = False         # to another fit, which has the caller's Jacobian checked
         self.params = Parameters() if params is None else as_parameters(params)
         self.fcn_args = as_arguments(fcn_args)
         self.fcn_kws = mapping("kws", fcn_kws)
@@ -398,7 +409,7 @@ class Minimizer(Answers, Passes):
         options = MINIMIZE.defaults._replace(**changed) if changed else MINIMIZE.defaults
         if options.starts is not None or options.ranges is not None:
             raise InputError("starts and ranges are for the methods leastsq and lmder; anneal and lbfgsb begin at the parameters' values")
-        setup = Setup(self, options) if options.loss == "linear" else self._prepare_robust(options)
+        setup = Setup(self, options, checks=not self._leads) if options.loss == "linear" else self._prepare_robust(options)
         self._setup = setup
         return setup
 
@@ -409,23 +420,26 @@ class Minimizer(Answers, Passes):
             raise InputError('loss="poisson" is for counts, which a residual does not show: fit them with gslfit.fit or Model.fit')
 
         known = options.f_scale != "mad"
-        setup = Setup(self, options if known else options._replace(f_scale=1.0))
-        if known and options.loss not in BOUNDED and begins_near(setup):
+        setup = Setup(self, options if known else options._replace(f_scale=1.0), checks=not self._leads)
+        if known and options.loss not in BOUNDED and (self._leads or begins_near(setup)):
             return setup
 
         def fitted(told: FitOptions, begin: Mapping[str, float]) -> Minimizer:
             other = Minimizer(self.function, self.params.copy(), self.fcn_args, self.fcn_kws)
             for name, value in begin.items():
                 other.params[name].value = value
+            other._leads = True
             other.leastsq(**MINIMIZE.values(told._replace(covar=False)))
             return other
         nvarys = len(self.params.bind().names)
-        options, begin, spent = beginning(options, fitted, _limit(options, nvarys), nvarys, at_start(setup))
-        return self._further(options, begin, setup.residual.nfev + spent)
+        options, begin, spent, lost = beginning(options, fitted, _limit(options, nvarys), nvarys, at_start(setup))
+        setup = self._further(options, begin, setup.residual.nfev + spent)
+        setup.bent.scale_is_lost = lost
+        return setup
 
     def _further(self, options: FitOptions, begin: Mapping[str, float], spent: int, all_count: bool = False) -> Setup:
-        """Return a fit prepared to begin where others ended, whose evaluations count."""
-        setup = Setup(self, options, begin, all_count)
+        """Return a fit prepared to begin where others ended, whose evaluations count; the caller's Jacobian was checked at the start."""
+        setup = Setup(self, options, begin, all_count, False)
         setup.residual.nfev += spent
         return setup
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,8 @@ LED = .1                # of them, for least squares, which may have no minimum 
 LED_EACH = 100
 CREEPS = .3             # of the last step's length: a longer one asks for the cost's curvature by differences ...
 BESIDE = .2             # ... over so many standard errors
+WIDE = 10.              # times what most residuals are: a scale beside which a loss bends them little
+NOWHERE = 1e-4          # of a standard error: beside points that are far off, a step this short that lowers no cost is none
 FEW = 4                 # times a rounding of the residual's length: how well it is known
 
 
@@ -74,9 +76,11 @@ class BentResidual:
         Which points keep still, since they were far off at the first call; None for none.
     settled : bool
         Newton's steps have come to rest at the end of the fit, which may be none for what isn't known of points that are far off.
+    scale_is_lost : bool
+        The scale came from fits of which the same is true.
     """
 
-    settled = False
+    settled = scale_is_lost = False
 
     def __init__(self, function: Callable, loss: Loss, all_count: bool = False) -> None:
         self.function, self.loss, self.all_count = function, loss, all_count
@@ -91,6 +95,16 @@ class BentResidual:
     def is_open(self) -> bool:
         """Whether a fit that has failed may end elsewhere with the points that kept still."""
         return self.far is not None and not self.settled
+
+    @contextlib.contextmanager
+    def wide(self) -> Iterator[bool]:
+        """Bend by a scale that is wide beside most residuals of the last call; yields whether that is another one."""
+        loss, wide = self.loss, WIDE*typical(self.last)
+        self.loss = loss._replace(f_scale=max(loss.f_scale, wide)) if wide < np.inf else loss
+        try:
+            yield self.loss is not loss
+        finally:
+            self.loss = loss
 
     def plain(self, params: Any, *args: Any, **kws: Any) -> np.ndarray:
         """Return the residual itself, flat."""
@@ -276,15 +290,23 @@ class RobustEnd:
         self.residual = self.all/self.fun.scale
         if self.solution.converged and is_flat(typical(self.residual), bent.loss.f_scale, bent.size):
             self.solution = self.solution._replace(converged=False, reason=FitStatus.NO_PROGRESS, verdict="no minimum")
-        if self.solution.converged and bent.loss.name in BOUNDED:
+        if self.solution.converged and bent.scale_is_lost:
+            self._not_converged(f'The scale "mad" is lost beside a residual of {np.max(np.abs(self.residual)):.3g}: leave such points out, '
+                                "or give jac, or a scale.")
+        if self.solution.converged and bent.loss.name in BOUNDED and solution.verdict != "exact":
             self._look_whether_any_is_explained(bent.loss)
+
+    def _not_converged(self, said: str, reason: FitStatus = FitStatus.NO_PROGRESS) -> None:
+        """Take the end for none, and say why."""
+        self.solution = self.solution._replace(converged=False, reason=reason, verdict="no minimum")
+        self.said.append(said)
 
     def _look_whether_any_is_explained(self, loss: Loss) -> None:
         """Take no end for a success that has no more points in its sight than parameters meet."""
         n = self.residual.size
         if explains_nothing(loss.name, loss.beside(self.residual), 2*loss.cost(self.residual), n, self.solution.x.size):
-            self.solution = self.solution._replace(converged=False, reason=FitStatus.OUT_OF_SIGHT, verdict="no minimum")
-            self.said.append(f"It has {np.count_nonzero(np.abs(self.residual) < loss.f_scale)} of {n} points in sight.")
+            self._not_converged(f"It has {np.count_nonzero(np.abs(self.residual) < loss.f_scale)} of {n} points in sight.",
+                                FitStatus.OUT_OF_SIGHT)
 
     def errors(self) -> KnownErrors | None:
         """Return the errors of the parameters; None where the cost has no curvature that determines them."""
@@ -342,7 +364,7 @@ class RobustEnd:
                     break
                 step /= 2
             else:
-                if near:
+                if near or (self.away and length <= NOWHERE):
                     self._settle(x)
                 return
             x, cost, self.r = there, new, r
@@ -492,8 +514,9 @@ def at_start(setup: Any) -> np.ndarray:
 
 
 def beginning(options: FitOptions, fitted: Callable[[FitOptions, Mapping[str, float]], Any], limit: int, nvarys: int,
-              first: np.ndarray) -> tuple[FitOptions, dict[str, float], int]:
-    """Return the options of a fit by a robust loss with its scale, where it begins, and the evaluations that took.
+              first: np.ndarray) -> tuple[FitOptions, dict[str, float], int, bool]:
+    """Return the options of a fit by a robust loss with its scale, where it begins, the evaluations that took, and whether the scale is
+    that of fits that points far off have lost.
 
     A scale "mad" is 1.48 times the median absolute residual of the fit by Huber's loss with that very scale, times what makes the loss 95 %
     efficient. Tukey's biweight and arctan, whose costs have minima of their own round any few points, begin at Huber's end. To a scale that
@@ -518,17 +541,20 @@ def beginning(options: FitOptions, fitted: Callable[[FitOptions, Mapping[str, fl
     InputError
         If the scale is "mad", and half of the residuals are 0 at the start and at the least squares' end.
     """
-    given, begin, spent, size_there = options.f_scale, dict[str, float](), 0, typical(first)
+    given, begin, spent, size_there, unsure = options.f_scale, dict[str, float](), 0, typical(first), False
+    lost = False
 
     def led(by: str, f_scale: float) -> tuple[float, float, bool]:
         """Fit from where the last fit ended; return the standard deviations that its residuals stand for at its start and its end, and
         whether to go on from there: unless that is no end, or most evaluations are spent.
         """
-        nonlocal begin, spent
-        most = limit if by != "linear" else min(limit, max(int(LED*limit), LED_EACH*(nvarys + 1)))
+        nonlocal begin, spent, unsure
+        share = LED*limit if by == "linear" else SPENT*limit - spent
+        most = min(limit, max(int(share), LED_EACH*(nvarys + 1)))
         found = fitted(options._replace(loss=by, f_scale=f_scale, max_nfev=most), begin)
         spent += found.nfev
-        good = found.success or (by != "linear" and found._setup.bent.settled)
+        unsure = not found.success and by != "linear" and found._setup.bent.settled
+        good = found.success or unsure
         if good:
             begin = {name: float(found.params[name].value) for name in found.var_names}
         first = typical(found._setup.r0/found._setup.residual.scale)
@@ -553,7 +579,7 @@ def beginning(options: FitOptions, fitted: Callable[[FitOptions, Mapping[str, fl
             _, scale, further = led("huber", scale*TUNED["huber"])
         if is_unsteady(before, scale, before_all):        # there is none: the limit has come first
             spent = limit
-        given = scale*TUNED[options.loss]
+        given, lost = scale*TUNED[options.loss], unsure
     elif options.loss not in BOUNDED:
         _, size, further = least_squares()
         for wide in narrower(size*TUNED["huber"], given):
@@ -562,7 +588,7 @@ def beginning(options: FitOptions, fitted: Callable[[FitOptions, Mapping[str, fl
             further = led("huber", float(wide))[2]
     if options.loss in BOUNDED:         # a fit that comes to its scale so itself
         led("huber", float(given))
-    return options._replace(f_scale=given), begin, spent
+    return options._replace(f_scale=given), begin, spent, lost
 
 
 def typical(residual: np.ndarray) -> float:

@@ -181,13 +181,14 @@ static void put_inside(const batch *b, const fit_result *end) {
 static void check_end(const batch *b, fit_result *end) {
     const int p = b->program->nfree;
     if (!gslfit_well_ended(end->status)) return;
-    if (!(end->gradient <= GSLFIT_CLOSE)) {
+    const double length = end->counted;
+    const int exact = length <= GSLFIT_ROUNDING * end->scale;
+    if (!exact && !(end->gradient <= GSLFIT_CLOSE)) {
         const fit_options *o = &b->options;
-        const double tolerance = gslfit_larger(o->xtol, gslfit_larger(o->ftol, o->gtol)), length = end->counted;
-        const int exact = length <= GSLFIT_ROUNDING * end->scale;
-        if (!exact && !(end->gradient <= gslfit_cosine_bound(length, end->scale, tolerance))) end->status = FIT_NO_PROGRESS;
+        const double tolerance = gslfit_larger(o->xtol, gslfit_larger(o->ftol, o->gtol));
+        if (!(end->gradient <= gslfit_cosine_bound(length, end->scale, tolerance))) end->status = FIT_NO_PROGRESS;
     }
-    if (gslfit_is_bounded(b->source.loss)) {
+    if (!exact && gslfit_is_bounded(b->source.loss)) {
         const double explained = gslfit_explained(b->source.loss, gslfit_source_scale(&b->source, end->id), end->chisqr, end->count);
         if (gslfit_explains_nothing(explained, end->count, p)) end->status = FIT_OUT_OF_SIGHT;
     }

@@ -380,13 +380,19 @@ static void leave_even(gsl_refit *r, const double *x, fit_result *end) {
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, r->program->nfree, r->last.rank, FIT_CONVERGED_BY_GSL);
 }
 
-/* Whether what J leaves open has run off to where its part of the model is many times the data, and another one cancels it: that is no
- * minimum, whatever chi-square is beside it. */
-static int cancels(const gsl_refit *r, const double *x, const fit_result *end) {
-    if (end->verdict != GSLFIT_RANK_DEFICIENT || gslfit_is_linear(r->program)) return 0;
-    for (int k = 0; k < r->program->nfree; k++)
-        if (!end->flags[k] && r->last.open[k] && r->last.norms[k] * fabs(x[k]) > GSLFIT_CANCELLED * r->last.data) return 1;
-    return 0;
+/* Whether what J leaves open, and the model is linear in, has run off to where its part of the model is many times the data and another one
+ * cancels it, and how curved the model is has a vast error: that is no minimum, whatever chi-square is beside it. */
+static int cancels(const gsl_refit *r, const double *x, const fit_result *end, const unsigned char *bending) {
+    const long p = r->program->nfree, n = r->points.n;
+    const double sigma = r->last.length / sqrt(n > p ? n - p : 1);
+    int open = 0, vague = 0;
+    if (end->verdict != GSLFIT_RANK_DEFICIENT) return 0;
+    for (int k = 0; k < p; k++) {
+        if (end->flags[k]) continue;
+        open |= !bending[k] && r->last.open[k] && r->last.norms[k] * fabs(x[k]) > GSLFIT_CANCELLED * r->last.data;
+        vague |= bending[k] && sigma * r->last.deviations[k] > GSLFIT_VAGUE * size_at(r, x, k);
+    }
+    return open && vague;
 }
 
 /* The verdict on x, at which r->last is what is known; the null space's slope as far as it has been followed. */
@@ -420,7 +426,7 @@ static void judge(gsl_refit *r, const double *x, int looked, null_space_slope sl
         e.bent = bent;
         end->verdict = gslfit_judge(&e, end->flags);
     }
-    if (cancels(r, x, end)) end->verdict = GSLFIT_LOST_EFFECT;
+    if (cancels(r, x, end, bending)) end->verdict = GSLFIT_LOST_EFFECT;
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, p, e.rank, FIT_CONVERGED_BY_GSL);
 }
 

@@ -15,14 +15,14 @@
  *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain. Or
  *                       J determined all parameters at the start, and at the end leaves some open along which chi-square stays as it is
  *                       (a peak that has narrowed onto one point); or it leaves more of them open than at the start, or one that is AFAR
- *                       times its start, or whose part of a nonlinear model is CANCELLED times the data. So has one run off that is AFAR
- *                       times its start, and so far out turned the curve round and round that a move by a few times its start, or by its
- *                       last digits, changes its column (an angle of 1e10: derivatives vanish there in one place or another). The same
- *                       where chi-square was seen to fall along what is open, and where J still tells all, but some by an error of VAGUE
- *                       times their size, beside which Gauss-Newton promises more than is left to fall (two decays on their way to become
- *                       one, by amplitudes of 1e4 of both signs): at a minimum it does not. Not where chi-square rises to both sides of
- *                       it by its second derivative (`bent`: d in d**2 at 0): that is no plain, but a parameter that J does not
- *                       determine, (b).
+ *                       times its start, or that the model is linear in, by CANCELLED times the data, beside a vast error of another. So
+ *                       has one run off that is AFAR times its start, and so far out turned the curve round and round that a move by a
+ *                       few times its start, or by its last digits, changes its column (an angle of 1e10: derivatives vanish there in one
+ *                       place or another). The same where chi-square was seen to fall along what is open, and where J still tells all,
+ *                       but some by an error of VAGUE times their size, beside which Gauss-Newton promises more than is left to fall (two
+ *                       decays on their way to become one, by amplitudes of 1e4 of both signs): at a minimum it does not. Not where
+ *                       chi-square rises to both sides of it by its second derivative (`bent`: d in d**2 at 0): that is no plain, but a
+ *                       parameter that J does not determine, (b).
  *       SILENCED        The same where a parameter lies on a bound, which may be what silences it (an amplitude of 0 silences centre and
  *                       width, a temperature of 0 itself: nothing pushes it there). A doubt: the caller steps inside, where the silenced
  *                       parameters make the residual's largest part fall, and some of the way back to the start, and fits again. It is
@@ -166,9 +166,9 @@ static inline int gslfit_came_in(double x, double start, double first_norm, doub
 /* Whether a verdict may be another one once it is known which parameters are bent. */
 static inline int gslfit_may_be_bent(gslfit_verdict verdict) { return verdict == GSLFIT_LOST_EFFECT || verdict == GSLFIT_SILENCED; }
 
-/* How far to move a parameter that has gone AFAR, to see whether it has turned the curve round and round: a few times its start, a good turn
- * of what turned with it there, or by its last digits; 0 where it has not gone so far. Over neither is a model another one, and a column
- * changes by less than TURNED_BY of itself. */
+/* How far to move a parameter that has gone AFAR, to see whether it has turned the curve round and round: a few times its start, a good
+ * turn of what turned with it there, or by its last digits; 0 where it has not gone so far. Over neither is a model another one, and a
+ * column changes by less than TURNED_BY of itself. */
 #define GSLFIT_TURNED_BY 0.1
 static inline double gslfit_next_turn(double x, double start) {
     return start != 0 && fabs(x) > GSLFIT_AFAR * fabs(start) ? fmax(3 * fabs(start), 64 * DBL_EPSILON * fabs(x)) : 0;

@@ -46,9 +46,9 @@ static inline double gslfit_explained(loss_kind loss, double scale, double cost,
 }
 
 /* Whether these are as many as the parameters meet wherever they are, and others are out of sight: such a minimum tells nothing of the
- * data, and its errors, those of the points that are met, are rounding. */
+ * data (of which there are more), and its errors, those of the points that are met, are rounding. */
 static inline int gslfit_explains_nothing(double explained, double count, double parameters) {
-    return explained <= parameters + GSLFIT_HARDLY && explained <= count - GSLFIT_ANOTHER;
+    return count > parameters && explained <= parameters + GSLFIT_HARDLY && explained <= count - GSLFIT_ANOTHER;
 }
 
 /* Bring weighted data beyond that size to it. No model comes near there either, and they pull as they did, by all losses but Cauchy's,

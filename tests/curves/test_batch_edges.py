@@ -220,3 +220,18 @@ def test_covariances_of_rows_that_are_fitted_twice():
             assert np.allclose(covar, expected, rtol=1e-4, atol=1e-6*np.sqrt(np.outer(np.diag(expected), np.diag(expected)))), (c, A, t)
             compared += 1
     assert compared > 250
+
+
+@pytest.mark.parametrize("offset", [0., 1e6, 1.7e9])
+@pytest.mark.parametrize(("text", "more"), [("A*exp(-(x - t0)/tau)", {}), ("a + A*exp(-(x - t0)/tau)", {"a": .1})])
+def test_what_data_do_not_tell_apart_at_time_stamps(text, more, offset):
+    """A place that an amplitude makes up for is left open where x is large as where it is small: terms that cancel there are the origin's."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        x = np.linspace(.1, 10, 40)
+        y = 3*np.exp(-x/2) + .05*rng.normal(size=40)
+        start = {"A": 2.5, "t0": offset + .5, "tau": 1.7, **more}
+        found = fit(text, y, x=x + offset, start=start)
+        many = fit_batch(text, y[None], x=x + offset, start=start)
+        assert found.success and many.success[0]
+        assert found.params["t0"].stderr is None

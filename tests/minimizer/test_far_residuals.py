@@ -4,6 +4,7 @@ import pytest
 from scipy.optimize import least_squares
 
 import gslfit
+from gslfit.errors import InputError
 
 X = np.linspace(0, 10, 30)
 TRUE, NAMES, START = [3., 2.5, .5], ("A", "tau", "c"), {"A": 2., "tau": 2., "c": .3}
@@ -123,3 +124,54 @@ def test_what_is_far_off_may_be_what_is_to_be_fitted():
     assert found.success
     assert [params[name].value for name in ("A", "m", "s")] == pytest.approx([1e6, 5, 1], rel=1e-5)
     assert found.init_vals == [10., 4.5, 1.3]
+
+
+@pytest.mark.parametrize("loss", ["huber", "tukey", "cauchy"])
+@pytest.mark.parametrize(("noise", "fill", "f_scale"), [(0., 1e9, "mad"), (1e-14, 65535., "mad"), (0., None, "mad"), (.0024, 40., .0012)])
+def test_a_right_jacobian_is_checked_once(noise, fill, f_scale, loss):
+    """Where the caller has the fit begin, and by a scale beside which a loss has no kinks: fits that lead the way found right ones wrong, and
+    led on to another one without end.
+    """
+    x = np.linspace(.1, 10, 25)
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        y = 1 + .9*x + .3*x*x + noise*rng.normal(size=25)
+        if fill is not None:
+            places = rng.choice(25, 1 if fill > 100 else 5, replace=False)
+            y[places] = fill if fill > 100 else y[places] + fill*rng.normal(size=5)
+        params = gslfit.Parameters()
+        params.add_many(("a", 1.1), ("b", .93), ("c", .29))
+        result = gslfit.minimize(lambda p, y=y: p["a"].value + p["b"].value*x + p["c"].value*x*x - y, params, loss=loss, f_scale=f_scale,
+                                 jac=lambda p: np.stack([np.ones(25), x, x*x]), col_deriv=True)
+        assert result.success or (noise == 1e-14 and fill)      # noise of a few last digits, of which a scale is half
+        assert params["b"].value == pytest.approx(.9, abs=1e-2)
+
+
+def test_a_wrong_jacobian_is_found_beside_fills():
+    """That it is checked at the caller's start alone leaves it checked there."""
+    x, y = np.linspace(.1, 10, 25), np.full(25, 3.)
+    y[4] = 1e9
+    params = gslfit.Parameters()
+    params.add_many(("a", 1.), ("b", 1.))
+    for loss in LOSSES:
+        for f_scale in ("mad", .1):
+            with pytest.raises(InputError, match="the derivative by 'b' has the wrong sign"):
+                gslfit.minimize(lambda p: p["a"].value + p["b"].value*x - y, params, loss=loss, f_scale=f_scale,
+                                jac=lambda p: np.stack([np.ones(25), -x]), col_deriv=True)
+
+
+@pytest.mark.parametrize("loss", ["cauchy", "arctan", "tukey"])
+def test_a_scale_that_a_fill_has_lost(loss):
+    """Of Huber's fits without derivatives, beside 1e20, "mad" is a scale of their way: no success, which says so; with derivatives it is."""
+    for seed in range(8):
+        y = np.random.default_rng(seed).normal(-1.06, .01, 12)
+        y[3] = 1e20
+        params = gslfit.Parameters()
+        params.add("c", -.9)
+        lost = gslfit.minimize(lambda p, y=y: p["c"].value - y, params, loss=loss, f_scale="mad")
+        assert not lost.success and "1e+20" in lost.message
+        params["c"].value = -.9
+        found = gslfit.minimize(lambda p, y=y: p["c"].value - y, params, loss=loss, f_scale="mad", jac=lambda p: np.ones((12, 1)))
+        right = gslfit.fit("c + 0*x", y, x=np.arange(12.), c=-.9, loss=loss, f_scale="mad").params["c"]
+        assert found.success and params["c"].value == pytest.approx(right.value, abs=1e-3*right.stderr)
+        assert params["c"].stderr == pytest.approx(right.stderr, rel=1e-3)
