@@ -225,7 +225,7 @@ def test_covariances_of_rows_that_are_fitted_twice():
 @pytest.mark.parametrize("offset", [0., 1e6, 1.7e9])
 @pytest.mark.parametrize(("text", "more"), [("A*exp(-(x - t0)/tau)", {}), ("a + A*exp(-(x - t0)/tau)", {"a": .1})])
 def test_what_data_do_not_tell_apart_at_time_stamps(text, more, offset):
-    """A place that an amplitude makes up for is left open where x is large as where it is small: terms that cancel there are the origin's."""
+    """A place that an amplitude makes up for is left open where x is large as where it is small: what cancels there is the origin's."""
     for seed in range(6):
         rng = np.random.default_rng(seed)
         x = np.linspace(.1, 10, 40)

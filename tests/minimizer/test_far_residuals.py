@@ -129,8 +129,8 @@ def test_what_is_far_off_may_be_what_is_to_be_fitted():
 @pytest.mark.parametrize("loss", ["huber", "tukey", "cauchy"])
 @pytest.mark.parametrize(("noise", "fill", "f_scale"), [(0., 1e9, "mad"), (1e-14, 65535., "mad"), (0., None, "mad"), (.0024, 40., .0012)])
 def test_a_right_jacobian_is_checked_once(noise, fill, f_scale, loss):
-    """Where the caller has the fit begin, and by a scale beside which a loss has no kinks: fits that lead the way found right ones wrong, and
-    led on to another one without end.
+    """Where the caller has the fit begin, and by a scale beside which a loss has no kinks: fits that lead the way found right ones wrong,
+    and led on to another one without end.
     """
     x = np.linspace(.1, 10, 25)
     for seed in range(12):
@@ -162,7 +162,9 @@ def test_a_wrong_jacobian_is_found_beside_fills():
 
 @pytest.mark.parametrize("loss", ["cauchy", "arctan", "tukey"])
 def test_a_scale_that_a_fill_has_lost(loss):
-    """Of Huber's fits without derivatives, beside 1e20, "mad" is a scale of their way: no success, which says so; with derivatives it is."""
+    """Of Huber's fits without derivatives, beside 1e20, "mad" is a scale of their way: no success, which says so; with derivatives it is
+    one.
+    """
     for seed in range(8):
         y = np.random.default_rng(seed).normal(-1.06, .01, 12)
         y[3] = 1e20
