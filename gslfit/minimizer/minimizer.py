@@ -208,12 +208,13 @@ class Minimizer(Answers, Passes):
     0.500000
     """
 
+    _leads = False          # to another fit, which has the caller's Jacobian checked
+
     def __init__(self, function: Callable | None = None, params: Any = None, fcn_args: tuple | None = None,
                  fcn_kws: Mapping[str, Any] | None = None, **kws: Any) -> None:
         if function is not None and not callable(function):
             raise InputTypeError(f"the residual function must be callable, not {type(function).__name__}")
         self._function = function
-        self._leads = False         # to another fit, which has the caller's Jacobian checked
         self.params = Parameters() if params is None else as_parameters(params)
         self.fcn_args = as_arguments(fcn_args)
         self.fcn_kws = mapping("kws", fcn_kws)
