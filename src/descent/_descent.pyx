@@ -16,10 +16,10 @@ from libc.string cimport memcpy, memset
 
 from judgement cimport (
     GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
-    GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT,
-    GSLFIT_TURNED_BY, GSLFIT_UNTOLD, gslfit_bends, gslfit_came_in, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_success,
-    gslfit_judge, gslfit_may_be_bent, gslfit_next_turn, gslfit_places_beside, gslfit_sort_columns, gslfit_verdict, gslfit_way, gslfit_way_begin,
-    gslfit_way_next)
+    GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_TURNED_BY,
+    GSLFIT_UNTOLD, gslfit_bends, gslfit_came_in, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit,
+    gslfit_is_success, gslfit_judge, gslfit_may_be_bent, gslfit_next_turn, gslfit_places_beside, gslfit_sort_columns, gslfit_verdict,
+    gslfit_way, gslfit_way_begin, gslfit_way_next)
 from loop cimport gslfit_function
 
 include "differences.pxi"
