@@ -295,7 +295,6 @@ class CalledResidual:
         """Return the formula's values at the points that take part."""
         return self.curve.formula(**self.curve._points(), **{name: params[name].value for name in self.curve.formula.names})
 
-
     def beside(self, shares: np.ndarray) -> CalledResidual | None:
         """Return the same beside data of which each is multiplied by a number, ndarray (n); None where that makes it no smaller."""
         objective = self.curve.objective

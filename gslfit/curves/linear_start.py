@@ -75,7 +75,7 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
         points = [np.asarray(part(each), float) for each in given.x.values()]
         responses = given.response if given.response is None else given.response[here].reshape(-1, given.response.shape[-1])
         factors, left_out = part(weights), part(out)
-        far = out_of_sight(options.loss, options.f_scale, rows if factors is None else rows*factors)
+        far = out_of_sight(options.loss, options.f_scale, rows, factors)
         left_out = left_out if far is None else far if left_out is None else far | left_out
         fitted = linear_fit(folded, names, rows, points, factors, left_out, own, given.y.ndim == 1, responses)
         limits = _of_part(boxes, here)

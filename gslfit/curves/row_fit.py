@@ -134,8 +134,11 @@ class RowResidual:
 
     def __call__(self, params: Mapping[str, Any]) -> np.ndarray:
         """Return the residuals."""
-        values = self.formula(**self.points, **{name: params[name].value for name in self.formula.names})
-        return whitened(self.row.factor, weighted_residual(values, self.y, self.weights))
+        return whitened(self.row.factor, weighted_residual(self.values(params), self.y, self.weights))
+
+    def values(self, params: Mapping[str, Any]) -> np.ndarray:
+        """Return what the function returns at these points."""
+        return self.formula(**self.points, **{name: params[name].value for name in self.formula.names})
 
     def beside(self, shares: np.ndarray) -> RowResidual | None:
         """Return the same beside data of which each is multiplied by a number; None where that makes it no smaller."""
@@ -146,25 +149,14 @@ class RowResidual:
         return nearer
 
 
-class RowCounts:
-    """The deviance residual of one curve of counts whose function is called.
-
-    Parameters
-    ----------
-    formula : Formula
-    row : Row
-    """
+class RowCounts(RowResidual):
+    """The deviance residual of one curve of counts whose function is called."""
 
     loss = Loss("poisson")
 
-    def __init__(self, formula: Formula, row: Row):
-        self.__name__ = f"the model {formula.called}"
-        self.formula, keep = formula, slice(None) if row.keep is None else row.keep
-        self.points, self.y = {name: array[keep] for name, array in row.points.items()}, row.curve[keep]
-
     def values(self, params: Mapping[str, Any]) -> np.ndarray:
         """Return the means at the points that take part."""
-        return np.broadcast_to(self.formula(**self.points, **{name: params[name].value for name in self.formula.names}), self.y.shape)
+        return np.broadcast_to(super().values(params), self.y.shape)
 
     def __call__(self, params: Mapping[str, Any]) -> np.ndarray:
         """Return the residuals."""

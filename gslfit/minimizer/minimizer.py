@@ -453,6 +453,19 @@ class Minimizer(Answers, Passes):
         setup = self.prepare_fit(**kws)
         if not setup.free.names:
             return self._stay(method, setup)
+        good = self._descend(method, solver, setup)
+        ended = self._setup
+        assert ended is not None
+        if good or ended.bent is None or not ended.bent.is_open or ended.residual.stopped is Aborted or ended.residual.nfev >= ended.limit:
+            return good
+        # by a robust loss from the start anew, with points that are far off: they may be what is to be fitted
+        begin = dict(zip(ended.free.names, ended.x0.tolist(), strict=True))
+        again = self._setup = self._further(ended.options, begin, ended.residual.nfev, True)
+        again.starts = ended.starts
+        return self._descend(method, solver, again)
+
+    def _descend(self, method: str, solver: str, setup: Setup) -> bool:
+        """Fit what is prepared, and conclude; return whether that is a success."""
         try:
             solution, tried = minimise(setup.problem, solver)
             if setup.residual.scale < 1 and 0 < solution.norm <= VANISHED:
@@ -460,21 +473,6 @@ class Minimizer(Answers, Passes):
                 end = dict(zip(setup.free.names, solution.x.tolist(), strict=True))
                 setup = self._setup = self._further(setup.options, end, setup.residual.nfev)
                 solution, tried = minimise(setup.problem, solver)
-        except KeyboardInterrupt:
-            self._interrupt(method, setup)
-            raise
-        good = self._conclude(method, setup, [solution, *(other for other in tried if other is not solution)], tried)
-        if good or setup.bent is None or not setup.bent.is_open or setup.residual.stopped is Aborted or setup.residual.nfev >= setup.limit:
-            return good
-        return self._fit_with_all(method, solver, setup)
-
-    def _fit_with_all(self, method: str, solver: str, before: Setup) -> bool:
-        """Fit by a robust loss from the start anew, with points that are far off: they may be what is to be fitted."""
-        begin = dict(zip(before.free.names, before.x0.tolist(), strict=True))
-        setup = self._setup = self._further(before.options, begin, before.residual.nfev, True)
-        setup.starts = before.starts
-        try:
-            solution, tried = minimise(setup.problem, solver)
         except KeyboardInterrupt:
             self._interrupt(method, setup)
             raise

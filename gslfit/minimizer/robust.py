@@ -289,24 +289,23 @@ class RobustEnd:
         bent.settled = self.settled
         self.residual = self.all/self.fun.scale
         if self.solution.converged and is_flat(typical(self.residual), bent.loss.f_scale, bent.size):
-            self.solution = self.solution._replace(converged=False, reason=FitStatus.NO_PROGRESS, verdict="no minimum")
+            self._refuse()
         if self.solution.converged and bent.scale_is_lost:
-            self._not_converged(f'The scale "mad" is lost beside a residual of {np.max(np.abs(self.residual)):.3g}: leave such points out, '
-                                "or give jac, or a scale.")
+            size = np.max(np.abs(self.residual))
+            self._refuse(said=f'The scale "mad" is lost beside a residual of {size:.3g}: leave such points out, or give jac, or a scale.')
         if self.solution.converged and bent.loss.name in BOUNDED and solution.verdict != "exact":
             self._look_whether_any_is_explained(bent.loss)
 
-    def _not_converged(self, said: str, reason: FitStatus = FitStatus.NO_PROGRESS) -> None:
-        """Take the end for none, and say why."""
+    def _refuse(self, reason: FitStatus = FitStatus.NO_PROGRESS, said: str = "") -> None:
+        """Take the end for no minimum, and say why."""
         self.solution = self.solution._replace(converged=False, reason=reason, verdict="no minimum")
-        self.said.append(said)
+        self.said += [said] if said else []
 
     def _look_whether_any_is_explained(self, loss: Loss) -> None:
         """Take no end for a success that has no more points in its sight than parameters meet."""
         n = self.residual.size
         if explains_nothing(loss.name, loss.beside(self.residual), 2*loss.cost(self.residual), n, self.solution.x.size):
-            self._not_converged(f"It has {np.count_nonzero(np.abs(self.residual) < loss.f_scale)} of {n} points in sight.",
-                                FitStatus.OUT_OF_SIGHT)
+            self._refuse(FitStatus.OUT_OF_SIGHT, f"It has {np.count_nonzero(np.abs(self.residual) < loss.f_scale)} of {n} points in sight.")
 
     def errors(self) -> KnownErrors | None:
         """Return the errors of the parameters; None where the cost has no curvature that determines them."""
@@ -326,7 +325,7 @@ class RobustEnd:
             size = float(np.max(np.abs(self.all[self.far])))/self.fun.scale
             self.said.append(f"A residual of {size:.3g} has lost how the model changes there: leave such points out, or give jac.")
         if self.solution.converged:
-            self.solution = self.solution._replace(converged=False, reason=FitStatus.NO_PROGRESS, verdict="no minimum")
+            self._refuse()
 
     def _go_on(self) -> None:
         """Step to the minimum, and keep how each point pulls at each parameter there."""

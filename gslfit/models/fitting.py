@@ -174,8 +174,8 @@ def _made(model: Any, starts: Mapping[str, Any], objective: Objective, options: 
     blank = [name for name in model.param_names if params[name].value is None]
     if starts and not blank:
         return params
-    told, data = _told(options), objective.narrowed(objective.given.y)
-    far = out_of_sight(told.loss, told.f_scale, objective.y if objective.weights is None else objective.y*objective.weights)
+    told, data = options_of_loss(options), objective.narrowed(objective.given.y)
+    far = out_of_sight(told.loss, told.f_scale, objective.y, objective.weights)
     if far is not None:
         data = np.where(far.reshape(data.shape), np.nan, data)      # which a guess doesn't look at
     try:
@@ -259,7 +259,7 @@ def _place(params: Parameters, options: Mapping[str, Any]) -> tuple[str, ...]:
     return blank
 
 
-def _told(options: Mapping[str, Any]) -> FitOptions:
+def options_of_loss(options: Mapping[str, Any]) -> FitOptions:
     """Return the options of a call that say by which loss it fits."""
     return MODEL.read({name: options[name] for name in ("loss", "f_scale") if name in options})
 
@@ -280,7 +280,7 @@ def _fill_linear(model: Any, params: Parameters, objective: Objective, options: 
     own = {name: np.asarray(par.value, float) for name, par in params.items() if par.expr is None and par.value is not None}
     given = objective.given._replace(y=objective.y, x=objective.x, factors=None if objective.weights is None else
                                      Factors("weights", np.asarray(objective.weights)), mask=None, ycov=None)
-    for name, value in linear_starts(folded, blank, given, own, _told(options)).items():
+    for name, value in linear_starts(folded, blank, given, own, options_of_loss(options)).items():
         params[name].value = float(value)
     return linear
 
@@ -498,11 +498,9 @@ def _with_weightless(given: Inputs) -> Inputs:
 
 def guessed(model: Any, given: Inputs, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return start values of every curve, the best first; of one curve numbers. What the loss asked for doesn't see isn't looked at."""
-    told, data = _told(options), without_left_out(given)
-    if told.loss != "linear":
-        far = out_of_sight(told.loss, told.f_scale, data if given.weights is None else data*given.weights)
-        data = data if far is None else np.where(far, np.nan, data)
-    found = model._guesses(data, **given.x)
+    told, data = options_of_loss(options), without_left_out(given)
+    far = out_of_sight(told.loss, told.f_scale, data, given.weights)
+    found = model._guesses(data if far is None else np.where(far, np.nan, data), **given.x)
     return [{name: each[name].value for name in model.param_names if each[name].expr is None} if isinstance(each, Parameters) else each
             for each in found]
 

@@ -13,7 +13,7 @@ from gslfit.data.fits import Fits
 from gslfit.errors import InputError
 from gslfit.formula.response import read_response
 from gslfit.minimizer.options import SHARED
-from gslfit.models.fitting import RESPONSE, check_names, curves_of, folded_with, guessed, hinted
+from gslfit.models.fitting import RESPONSE, check_names, curves_of, folded_with, guessed, hinted, options_of_loss
 from gslfit.objective.loss import out_of_sight
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
@@ -52,7 +52,7 @@ def _guesses(model: Any, data: Any, variables: Mapping[str, Any], options: Mappi
     """Return start values of each data set, the best first."""
     beside = {name: options[name] for name in BESIDE if name in options and name != "start"}
     if isinstance(data, (list, tuple)) and len({np.shape(each) for each in data}) > 1:
-        found, told = [], SHARED.read({name: options[name] for name in ("loss", "f_scale") if name in options})
+        found, told = [], options_of_loss(options)
         for k, each in enumerate(data):
             own = {name: value[k] if isinstance(value, (list, tuple)) else value for name, value in variables.items()}
             far = out_of_sight(told.loss, told.f_scale, each)

@@ -77,7 +77,7 @@ def in_sight(loss: str, numbers: Any, scale: Any) -> np.ndarray:
     return most
 
 
-def out_of_sight(loss: str, f_scale: Any, numbers: Any) -> np.ndarray | None:
+def out_of_sight(loss: str, f_scale: Any, numbers: Any, weights: Any = None) -> np.ndarray | None:
     """Return which weighted data are out of a loss's sight, and no data by their size, so that no fit begins by them; None where none are.
 
     Parameters
@@ -86,10 +86,13 @@ def out_of_sight(loss: str, f_scale: Any, numbers: Any) -> np.ndarray | None:
     f_scale : float, ndarray of shape (...), or "mad"
         A scale that is to come from the residuals is, before there are any, that of the data.
     numbers : ndarray, shape (..., n)
+    weights : ndarray, shape (n) or (..., n), optional
+        By which these are to be multiplied, if they are not yet.
     """
     if loss not in ROBUST or np.iscomplexobj(numbers):
         return None
-    data = np.abs(np.asarray(numbers, float))
+    with np.errstate(all="ignore"):
+        data = np.abs(np.asarray(numbers, float) if weights is None else np.multiply(numbers, weights))
     known = (data > 0) & (data < np.inf)
     found, some = np.zeros(data.shape, bool), False
     with np.errstate(all="ignore"):

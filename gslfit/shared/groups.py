@@ -401,8 +401,7 @@ def _points(looked: BatchInputs, which: np.ndarray, options: FitOptions) -> tupl
 def _in_sight(y: np.ndarray, weights: np.ndarray | None, seen: FitOptions, unit: float) -> tuple[np.ndarray, np.ndarray | None]:
     """Return data and weights, those without weight that are out of sight of the loss that is asked for."""
     scale = seen.f_scale if isinstance(seen.f_scale, str) else seen.f_scale*unit
-    with np.errstate(over="ignore", invalid="ignore"):
-        far = out_of_sight(seen.loss, scale, y if weights is None else y*weights)
+    far = out_of_sight(seen.loss, scale, y, weights)
     return (y, weights) if far is None else (np.where(far, 0.0, y), np.where(far, 0.0, 1.0 if weights is None else weights))
 
 

@@ -428,7 +428,7 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
         refit(t, METHOD_LMDER, left, end);
     if (end->verdict == GSLFIT_SILENCED) gslfit_refit_look_again(t->refit, method, left - end->nfev, end);
     const int minimum = end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM;
-    if (minimum && (flat(b, end) || gslfit_refit_has_turned(t->refit, end))) end->status = FIT_SINGULAR;
+    if (minimum && (flat(b, end) || gslfit_refit_turns_round(t->refit, end))) end->status = FIT_SINGULAR;
     end->nfev += used;
     end->taken = gslfit_refit_taken(t->refit);
     return 1;

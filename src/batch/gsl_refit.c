@@ -929,7 +929,7 @@ void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end
     descend(r, x, method, most, end);
 }
 
-int gslfit_refit_has_turned(gsl_refit *r, const fit_result *end) {
+int gslfit_refit_turns_round(gsl_refit *r, const fit_result *end) {
     unsigned char bending[MAX_FREE];
     double at[MAX_FREE];
     polished near = {.residual = NULL};

@@ -87,7 +87,7 @@ void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *en
 /* After a fit: whether a variable has gone so far that it turned the curve round and round (a sine's frequency of 1e10): for all that the
  * end's derivatives say it may be determined, but there are as good places about it, and its last digits lead from one to the next. */
 GSLFIT_RARE
-int gslfit_refit_has_turned(gsl_refit *r, const fit_result *end);
+int gslfit_refit_turns_round(gsl_refit *r, const fit_result *end);
 
 /* After a fit: whether it ended before chi-square's curvature was known. */
 int gslfit_refit_unseen(const gsl_refit *r);

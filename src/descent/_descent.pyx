@@ -248,7 +248,7 @@ cdef class Polish(DescentState):
         return sorted(set(found).difference(self.held)) if found else found
 
     cpdef bint turns_round(self) except -1:
-        """Return whether a parameter has gone so far that it turned the residual round and round, as `gslfit_refit_has_turned` asks of
+        """Return whether a parameter has gone so far that it turned the residual round and round, as `gslfit_refit_turns_round` asks of
         programs: over a move by a few times its start, or by its last digits, the residual does not change as its column says.
         """
         cdef const double *x = numbers(self.x, self.p)

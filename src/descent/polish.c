@@ -281,9 +281,12 @@ int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, co
     end->length = s->residual;
     end->counted = s->counted;
     end->model = s->model;
-    if (!finite) s->left = s->held = 0; /* nothing of them is known */
+    if (!finite) {
+        s->left = s->held = 0; /* nothing of them is known */
+        return 0;
+    }
     double promised;
-    if (!finite || !sort_and_settle(s, v, flags, end, &promised)) return 0;
+    if (!sort_and_settle(s, v, flags, end, &promised)) return 0;
     find_deviations(s, end);
     return 1;
 }

@@ -45,8 +45,8 @@ typedef struct {
 fit_status gslfit_status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, fit_status converged);
 
 /* A fit to be begun: its number, or -1 when there are no more; its points that take part, the sum of their squares, what their cost
- * counts for at most, and what was taken off that (objective/counted.h); its start, and the
- * evaluations that finding it took; its bounds (p each, infinite for none), which nobody reads where nothing is bounded. */
+ * counts for at most, and what was taken off that (objective/counted.h); its start, and the evaluations that finding it took; its bounds
+ * (p each, infinite for none), which nobody reads where nothing is bounded. */
 typedef struct {
     long id;
     double count, square, most, taken;
