@@ -27,6 +27,8 @@ RENEW = 1e-2            # relative size of a step after which S is measured agai
 DIGITS = 1e-8           # relative size of a step that ends it
 TOLD = 1e-4             # standard errors that a minimum may be off
 CONTRACTS = 0.5         # a step that promises more than this part of what the one before did is none that converges
+NEXT = 30.              # times the way still to go, over which S is measured again where steps hardly get shorter
+CLEAR = 0.03            # share of the least curvature by which that may be wrong
 NEARLY = 1e-5           # the same for steps that do not get any shorter
 LEAST = 1e-3            # curvature, of J^T J's where that determines a direction, that is none
 MOSTLY = 0.5            # share of a curvature that is S's from where S must have been measured at the minimum itself
@@ -64,7 +66,7 @@ def newton(descent: Any) -> str:
         negative curvature; "": neither, or not enough evaluations left to tell. `descent.creeps` is then True where `TURNS` steps were
         taken, and the last half of them still led lower.
     """
-    seen, before, last, measured, halfway = None, np.inf, np.inf, 0, np.inf
+    seen, before, last, measured, halfway, within = None, np.inf, np.inf, 0, np.inf, np.inf
     descent.creeps = False
     for turn in range(TURNS):
         descent.go_to(descent.x, descent.r)
@@ -78,7 +80,7 @@ def newton(descent: Any) -> str:
             return ""
         if seen is None or not np.array_equal(seen.free, free):
             measured += 1
-            seen, before = _measured(descent, free, d) if measured <= MEASURED else None, np.inf
+            seen, before = _measured(descent, free, d, within) if measured <= MEASURED else None, np.inf
             if seen is None:
                 return ""
         B = descent.J[:, free] @ seen.ways
@@ -97,8 +99,15 @@ def newton(descent: Any) -> str:
         step, promised = seen.ways @ z, max(-(z @ g), 0.)
         size = _relative(step, descent.x[free], norm / d[free])
         unseen = promised <= 2 * norm * descent.rounding()          # no more than chi-square's rounding
-        told = unseen or promised <= _untold(descent)
+        told = promised <= _untold(descent)
         ended = (size <= DIGITS and told) or (size <= NEARLY and size > 0.3 * before and unseen)
+        if ended and not told and descent.refine():
+            before = np.inf
+            continue
+        slow = not told and size > 0.3 * before and measured < MEASURED
+        if slow and _doubt(descent, norm, NEXT * promised**0.5) < CLEAR * w[0]:
+            seen, within = None, NEXT * promised**0.5       # S is another one so near: where a column changes within a standard error
+            continue
         if not ended and ((size > FAR and (before < np.inf or size > 10)) or (promised > CONTRACTS * last and not unseen)):
             return ""
         before, last = size, promised
@@ -215,7 +224,7 @@ def _beside(descent: Any, open_: list[int], full: bool) -> str:
     undetermined |= {j for j in open_ if errors[j] > BLURRED * max(abs(x[j]), abs(problem.x0[j]))}
     rounding = 4 * descent.differences.precision * descent.size()
     least, plain = norm * (1 - FALLS) - rounding, norm * (1 + FLAT) + descent.rounding()
-    found, lower = "", None
+    found, lower, fine, descent.differences.fine = "", None, descent.differences.fine, False
     for j in open_:
         size = max(abs(x[j]), abs(problem.x0[j]))
         spans = {abs(x[j]), size, norm / d[j]}
@@ -239,6 +248,7 @@ def _beside(descent: Any, open_: list[int], full: bool) -> str:
                     break
             if lower is not None:
                 break
+    descent.differences.fine = fine
     descent.go_to(*(lower or (x, r)))
     descent.decompose()
     return "down" if lower is not None else found
@@ -345,27 +355,32 @@ def _ways(A: np.ndarray, visible: np.ndarray) -> np.ndarray:
     return ways
 
 
-def _steps(descent: Any, free: np.ndarray, ways: np.ndarray, d: np.ndarray) -> np.ndarray | None:
-    """Return how far differences go along each way; None where bounds leave no room."""
+def _doubt(descent: Any, norm: float, step: Any) -> Any:
+    """Return what of second differences of the residual over steps, or two of them, may be rounding."""
+    return 8 * descent.differences.precision * (norm if descent.exact else max(descent.size(), norm) * norm / step) / step
+
+
+def _steps(descent: Any, free: np.ndarray, ways: np.ndarray, d: np.ndarray, within: float = np.inf) -> np.ndarray | None:
+    """Return how far differences go along each way, no further than `within`; None where bounds leave no room."""
     x, norm, problem = descent.x[free], descent.norm(), descent.problem
     size, reach = np.maximum(np.abs(x), np.abs(problem.x0[free])), norm / d[free]
     size = np.where((problem.x0[free] == 0) & (size < NEXT_TO_ZERO * reach), reach, size)
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.minimum(problem.upper - descent.x, descent.x - problem.lower)[free, None] / np.abs(ways)
         most = (STEP * size[:, None] / np.abs(ways)).min(axis=0)
-    step = np.minimum(descent.differences.precision ** 0.25 * max(descent.size(), norm), most)
+    step = np.minimum(min(descent.differences.precision ** 0.25 * max(descent.size(), norm), within), most)
     room = np.where(np.isnan(room), np.inf, room).min(axis=0)
     return None if (room < 1e-2 * step).any() or not (step > 0).all() else np.minimum(step, room)
 
 
-def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> Curvature | None:
-    """Return the second derivatives at the point; None where there is no room for differences, or not the evaluations."""
+def _measured(descent: Any, free: np.ndarray, d: np.ndarray, within: float) -> Curvature | None:
+    """Return the second derivatives at the point, over steps `within` a change of the residual; None without room or evaluations."""
     x, r, problem = descent.x, descent.r, descent.problem
     scaled = _ways(descent.J[:, free] / d[free], _visible(descent, d)[free])
     with np.errstate(over="ignore"):        # along a column of next to nothing there is no step
         ways = scaled / d[free, None]
     k, norm, precision = free.size, length(r), descent.differences.precision
-    step = _steps(descent, free, ways, d)
+    step = _steps(descent, free, ways, d, within)
     if step is None or (problem.jac is None and k * (k + 1) > SHARE * (problem.fun.limit - problem.fun.nfev)):
         return None
 
@@ -395,7 +410,7 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> Curvature | None
         for b in range(a):
             S[a, b] = S[b, a] = (along((a, 1.), (b, 1.)) + along((a, -1.), (b, -1.)) - single[a] - single[b]) / 2
     S /= np.outer(step, step)
-    doubt = 8 * precision * max(descent.size(), norm) * norm / np.outer(step, step)
+    doubt = _doubt(descent, norm, np.sqrt(np.outer(step, step)))
     return Curvature(free, ways, S, doubt, x) if np.isfinite(S).all() else None
 
 

@@ -71,6 +71,10 @@ CLOSE_BY = 2.           # times the residual at a point, that of one with about 
 TOLD = 1e-4             # standard errors by which ends may differ that are the same
 LOWER = 1e-12           # a residual shorter by this share is lower
 PACE = 40               # steps of a solver, and one for each parameter, ...
+VALLEY = 1e-4           # length of what is left of a scaled column beside others where chi-square is a narrow valley
+CONTRACTS = 0.5         # share of the one before that the last of them is at most
+LEFT = 0.5              # share of the residual's length that is left where they have led elsewhere
+STRIDES = 8             # whole Gauss-Newton steps along it
 SLOW = 0.995            # ... in which it must shorten the residual by this factor, or it creeps, and goes on with geodesic acceleration ...
 LAZY = 0.9995           # ... (Transtrum and Sethna 2012), which follows bent valleys; with that by this factor, or it gets nowhere
 MOVE = 1e-3             # of its start, by which a parameter is moved to see whether anything changes
@@ -399,11 +403,13 @@ class Descent(Polish):
             found = self._newton()
             if found:
                 return FitStatus.STEP if found == "minimum" else FitStatus.SADDLE
+        if self._stride():
+            return self._how()
         if not self.exact:
-            self.centred_from_now = True
+            self.centred_from_now, self.differences.fine = True, False
             self._solver = None
             reason = self._march(problem.xtol * FURTHER, problem.ftol * FURTHER, problem.gtol * FURTHER)
-            if self._settle():
+            if self._settle() or (self.refine() and self._settle()):
                 return self._how()
         return reason
 
@@ -415,6 +421,41 @@ class Descent(Polish):
         found = newton(self)
         self._unhelped = None if found else self.x
         return found
+
+    def _stride(self) -> bool:
+        """Follow a valley that bends by whole Gauss-Newton steps; return whether they settled at a lower minimum.
+
+        The first may lead up the valley's side, from where the next ones lead down: a solver that wants each to be lower creeps.
+        """
+        begun, norm, sigma = (self.x, self.r), self.norm(), self.norm() / max(1, self.n - self.p)**.5
+        if norm <= self.rounding_of(self.first_size) or not self.decompose().least() < VALLEY:
+            return False
+        self.go_to(*begun)
+        if self.refine():
+            self.go_to(*begun)
+            if self._settle():
+                return True
+        before = sigma
+        for _ in range(STRIDES):
+            qr = self.decompose()
+            if not self.finite or qr.undetermined():
+                break
+            step = qr.step(self.r)
+            told = length(self.J @ step)
+            if not TOLD * sigma < told:
+                if self.r is not begun[1] and told < CONTRACTS * before and self.norm() <= norm + self.rounding():
+                    return True
+                break
+            x = np.clip(self.x + step, self.problem.lower, self.problem.upper)
+            r = self.problem.fun(x)
+            if (self.r is begun[1] and told > sigma) or not length(r) < np.inf:
+                break
+            self.go_to(x, r)
+            if self.norm() < LEFT * norm:
+                return self._settle()       # that was another valley
+            before = told
+        self.go_to(*begun)
+        return False
 
     def _how(self) -> FitStatus:
         return FitStatus.EXACT if self.norm() <= VANISHED else FitStatus.STEP

@@ -11,7 +11,7 @@ include "common/arrays.pxi"
 include "common/vectors.pxi"
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport NAN, cbrt, fmin, frexp, isnan, ldexp
+from libc.math cimport NAN, cbrt, fmin, frexp, isnan, ldexp, pow
 from libc.string cimport memcpy, memset
 
 from judgement cimport (
@@ -43,7 +43,8 @@ cdef double CONTRACTS = 0.5         # a step longer than this times the one befo
 cdef double FORWARD_DIGITS = 1e-6   # relative step at which a polish by forward differences is done
 cdef double CENTRED_DIGITS = 1e-9   # the same for centred ones: their own error
 cdef double EXACT_DIGITS = 1e-13    # the same for the caller's own Jacobian
-cdef double FORWARD_ERROR = 1e-7, CENTRED_ERROR = 1e-10, EXACT_ERROR = 1e-15        # relative errors of the Jacobians
+# relative errors of the Jacobians: by forward and centred differences, by those of the fourth order, the caller's own
+cdef double FORWARD_ERROR = 1e-7, CENTRED_ERROR = 1e-10, FINE_ERROR = 1e-12, EXACT_ERROR = 1e-15
 cdef double MOVED = 1e-6            # how far from the fit's end, in units of |x|, the Jacobian of its covariance may be taken
 cdef double BENT = 3e-5             # the same in units of the length on which its columns change
 cdef double LOOSEST = 1e-3          # greatest cosine of a minimum where columns are nearly dependent
@@ -92,7 +93,7 @@ cdef class Polish(DescentState):
         With one Jacobian they contract at the rate at which it is wrong; from one Jacobian to the next, at the rate at which the
         residual bends, less what the Jacobians so far have shown of that.
         """
-        cdef double digits = EXACT_DIGITS if self.exact else CENTRED_DIGITS, error = EXACT_ERROR if self.exact else CENTRED_ERROR
+        cdef double digits = EXACT_DIGITS if self.exact else CENTRED_DIGITS
         cdef double target = EXACT_TARGET if self.exact else TARGET
         cdef double before = INFINITY, rate = FIRST_RATE, expected = INFINITY, least = INFINITY, norm, move, latest, slowest
         cdef bint central = self.exact or self.centred_from_now, near = False, done
@@ -105,7 +106,7 @@ cdef class Polish(DescentState):
                 self.go_to(start, self.r, central)
             if not self.finite:
                 return False
-            if not self._contract(digits if central or near else FORWARD_DIGITS, error if central else FORWARD_ERROR):
+            if not self._contract(digits if central or near else FORWARD_DIGITS, self._error() if central else FORWARD_ERROR):
                 if self.norm() < norm * (1 - 1e-3):
                     continue            # not there, but far better: a new Jacobian may do
                 return False
@@ -122,13 +123,36 @@ cdef class Polish(DescentState):
             done = (self._close(start, move, central) and (not move > 0 or self._is_told(expected / move * self.effect(start)))
                     and (expected * self._seen(start) <= target * move or (move <= 1e3 * digits and rate > CONTRACTS)))
             if done and (central or self._one_sided(fmax(least, self.bend), True)):
-                return True
-            if central and self.effect(start) <= self.rounding():
+                if not central or not self.refine():
+                    return True
+            if central and self.effect(start) <= fmax(self.rounding(), self._blur()):
                 return True             # rounding is all that is left
             if move > before and move > 1e-3:
                 return False
             before, central = move, central or done
         return False
+
+    cdef double _error(self) noexcept:
+        """Return the relative error of a Jacobian, taken with care."""
+        return EXACT_ERROR if self.exact else FINE_ERROR if self.differences.fine else CENTRED_ERROR
+
+    cdef double _blur(self) except -1:
+        """Return what of a step's effect on the residual is lost in the errors of fine differences: a part of a standard error at most."""
+        cdef ScaledQR qr = self.decompose()
+        if not self.differences.fine or not qr.rank:
+            return 0
+        cdef double error = self.differences.blur(numbers(self.x, self.p), self.norm())
+        return fmin(error / qr.least(), TOLD / sqrt(<double>max(1, self.n - self.p))) * self.norm()
+
+    cpdef bint refine(self) except -1:
+        """Return whether centred differences may leave the minimum further off than is told, as columns are nearly dependent: they are
+        finer from now on.
+        """
+        cdef ScaledQR qr = self.decompose()
+        if self.exact or self.differences.fine or not qr.rank or self.norm() <= self.rounding():
+            return False
+        self.differences.fine = not self._is_told(self.differences.blur(numbers(self.x, self.p), self.norm()) * self.norm() / qr.least())
+        return self.differences.fine
 
     cdef bint _one_sided(self, double rate, bint ended) except -1:
         """Return whether forward differences serve the minimum and the covariance: half a step's curvature and rounding are small enough.
@@ -209,7 +233,7 @@ cdef class Polish(DescentState):
                 memset(second, 0, self.p * self.p * sizeof(double))
             qr.curve(second, units)
             ended = qr.contract(self.fun, self.x, self.r, self.norm(), second, units, low, high, digits, SHARE, error,
-                                self.differences.precision, CONTRACTS, TOLD / sqrt(<double>max(1, self.n - self.p)))
+                                self.differences.precision, CONTRACTS, TOLD / sqrt(<double>max(1, self.n - self.p)), self._blur())
             self.x, self.r = qr.x, qr.r
             self.length, self.normed = qr.length, qr.r
             if qr.known_r is self.r and not self.held:
@@ -456,7 +480,7 @@ cdef class Polish(DescentState):
         if left_out:
             counted = ScaledQR(self.J, self.rank_tolerance, [said[j] != 0 for j in range(self.p)], self.norms, self.r, self.slopes())
         # an error of J turns the span of columns that are nearly dependent by as much more, and the cosine can't be known better
-        e.tolerance = fmin(LOOSEST, 10 * (EXACT_ERROR if self.exact else CENTRED_ERROR) / counted.least()) if counted.rank else 0.
+        e.tolerance = fmin(LOOSEST, 10 * self._error() / counted.least()) if counted.rank else 0.
         e.rank, e.cosine = counted.rank, 0
         if cosine >= 0:
             e.cosine = cosine

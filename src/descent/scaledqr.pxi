@@ -293,7 +293,7 @@ cdef class ScaledQR:
             s[self.order[i]] = self.work[i] / self.d[self.order[i]]
 
     cdef int contract(self, fun, x0, r0, double norm, const double *S, const double *u, const double *low, const double *high,
-                      double digits, double share, double error, double precision, double ratio, double told) except -1:
+                      double digits, double share, double error, double precision, double ratio, double told, double blurred) except -1:
         """Repeat steps from x0, where J was taken, while they contract; leave the best point, its residual and the length of that in
         `x`, `r` and `length`.
 
@@ -325,6 +325,8 @@ cdef class ScaledQR:
             A step longer than this times the one before does not contract.
         told : float
             A step that ends it changes the residual by this share of its length at most.
+        blurred : float
+            The same of the residual's length itself, of a step that does not get shorter.
 
         Returns
         -------
@@ -364,7 +366,7 @@ cdef class ScaledQR:
             if size <= digits and self.effect(s) <= fmax(noise, told * norm):
                 return SETTLED
             if size > ratio * before:
-                return SETTLED if self.effect(s) <= noise else 0
+                return SETTLED if self.effect(s) <= fmax(noise, blurred) else 0
             trial = new_vector(self.p)
             new = data_of(trial)
             crossed = False
@@ -384,7 +386,7 @@ cdef class ScaledQR:
                 trial_norm = norm_of(value, self.n)
             if not trial_norm <= norm + fmin(noise, norm):      # NaN counts as worse
                 if not self.newton:
-                    return SETTLED if trial_norm <= norm + noise and self.effect(s) <= noise else 0
+                    return SETTLED if self.effect(s) <= (fmax(noise, blurred) if trial_norm <= norm + noise else blurred) else 0
                 self.newton = False
                 value = data_of(self.r)
                 continue
