@@ -28,6 +28,7 @@ DIGITS = 1e-8           # relative size of a step that ends it
 TOLD = 1e-4             # standard errors that a minimum may be off
 CONTRACTS = 0.5         # a step that promises more than this part of what the one before did is none that converges
 NEXT = 30.              # times the way still to go, over which S is measured again where steps hardly get shorter
+CLOSER = 8.             # times shorter are the steps by which S is looked at again, and measured if it is another one
 CLEAR = 0.03            # share of the least curvature by which that may be wrong
 NEARLY = 1e-5           # the same for steps that do not get any shorter
 LEAST = 1e-3            # curvature, of J^T J's where that determines a direction, that is none
@@ -66,7 +67,7 @@ def newton(descent: Any) -> str:
         negative curvature; "": neither, or not enough evaluations left to tell. `descent.creeps` is then True where `TURNS` steps were
         taken, and the last half of them still led lower.
     """
-    seen, before, last, measured, halfway, within = None, np.inf, np.inf, 0, np.inf, np.inf
+    seen, before, last, measured, halfway, within, share = None, np.inf, np.inf, 0, np.inf, np.inf, 1.
     descent.creeps = False
     for turn in range(TURNS):
         descent.go_to(descent.x, descent.r)
@@ -80,7 +81,7 @@ def newton(descent: Any) -> str:
             return ""
         if seen is None or not np.array_equal(seen.free, free):
             measured += 1
-            seen, before = _measured(descent, free, d, within) if measured <= MEASURED else None, np.inf
+            seen, before = _measured(descent, free, d, within, share) if measured <= MEASURED else None, np.inf
             if seen is None:
                 return ""
         B = descent.J[:, free] @ seen.ways
@@ -115,8 +116,8 @@ def newton(descent: Any) -> str:
             if size > NEARLY or not unseen:
                 return ""
             ended = True
-        if ended and descent.x is not seen.at and any(seen.changed(descent, d, v, most) for v, most in zip(V.T, MOSTLY * w, strict=True)):
-            seen = None             # what S was elsewhere is no evidence where chi-square's curvature is mostly S's
+        if ended and any(seen.changed(descent, d, v, most) for v, most in zip(V.T, MOSTLY * w, strict=True)):
+            seen, share = None, seen.share / CLOSER     # what S was elsewhere is no evidence where chi-square's curvature is mostly S's
             continue
         if ended:
             seen.note_rank(descent, B)
@@ -292,22 +293,22 @@ class Curvature(Record):
         ``sum_i r_i d2r_i`` in the coordinates.
     doubt : ndarray, shape (k, k)
         What of S may be rounding.
-    at : ndarray, shape (p,)
-        Where it was measured.
+    share : float
+        That of their usual length which the differences' steps have.
     """
 
     free: np.ndarray
     ways: np.ndarray
     S: np.ndarray
     doubt: np.ndarray
-    at: np.ndarray
+    share: float
 
     def changed(self, descent: Any, d: np.ndarray, v: np.ndarray, most: float) -> bool:
-        """Return whether S along a direction is more than so much, and is another by so much where the descent is."""
+        """Return whether S along a direction is more than so much, and less by so much where the descent is, over a shorter step."""
         was, ways = v @ self.S @ v, (self.ways @ v)[:, None]
         if not was > most:
             return False
-        step = _steps(descent, self.free, ways, d)
+        step = _steps(descent, self.free, ways, d, share=self.share / CLOSER)
         problem, x = descent.problem, descent.x
         if step is None or (problem.jac is None and problem.fun.limit - problem.fun.nfev < 10):
             return True
@@ -319,7 +320,7 @@ class Curvature(Record):
             now = (slopes[0] - slopes[1]) / (2 * step[0])
         else:
             now = descent.r @ (problem.fun(ends[0]) - descent.r + (problem.fun(ends[1]) - descent.r)) / step[0] ** 2
-        return not abs(now - was) <= most
+        return not now >= was - most
 
     def note_rank(self, descent: Any, B: np.ndarray) -> None:
         """Count a direction as one that J does not determine where the curvature is all S's."""
@@ -360,27 +361,28 @@ def _doubt(descent: Any, norm: float, step: Any) -> Any:
     return 8 * descent.differences.precision * (norm if descent.exact else max(descent.size(), norm) * norm / step) / step
 
 
-def _steps(descent: Any, free: np.ndarray, ways: np.ndarray, d: np.ndarray, within: float = np.inf) -> np.ndarray | None:
-    """Return how far differences go along each way, no further than `within`; None where bounds leave no room."""
+def _steps(descent: Any, free: np.ndarray, ways: np.ndarray, d: np.ndarray, within: float = np.inf,
+           share: float = 1.) -> np.ndarray | None:
+    """Return how far differences go along each way: a share of the usual, no further than `within`; None where bounds leave no room."""
     x, norm, problem = descent.x[free], descent.norm(), descent.problem
     size, reach = np.maximum(np.abs(x), np.abs(problem.x0[free])), norm / d[free]
     size = np.where((problem.x0[free] == 0) & (size < NEXT_TO_ZERO * reach), reach, size)
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.minimum(problem.upper - descent.x, descent.x - problem.lower)[free, None] / np.abs(ways)
         most = (STEP * size[:, None] / np.abs(ways)).min(axis=0)
-    step = np.minimum(min(descent.differences.precision ** 0.25 * max(descent.size(), norm), within), most)
+    step = np.minimum(share * np.minimum(descent.differences.precision ** 0.25 * max(descent.size(), norm), most), within)
     room = np.where(np.isnan(room), np.inf, room).min(axis=0)
     return None if (room < 1e-2 * step).any() or not (step > 0).all() else np.minimum(step, room)
 
 
-def _measured(descent: Any, free: np.ndarray, d: np.ndarray, within: float) -> Curvature | None:
-    """Return the second derivatives at the point, over steps `within` a change of the residual; None without room or evaluations."""
+def _measured(descent: Any, free: np.ndarray, d: np.ndarray, within: float, share: float) -> Curvature | None:
+    """Return the second derivatives at the point, over steps as `_steps` has them; None without room, or evaluations."""
     x, r, problem = descent.x, descent.r, descent.problem
     scaled = _ways(descent.J[:, free] / d[free], _visible(descent, d)[free])
     with np.errstate(over="ignore"):        # along a column of next to nothing there is no step
         ways = scaled / d[free, None]
     k, norm, precision = free.size, length(r), descent.differences.precision
-    step = _steps(descent, free, ways, d, within)
+    step = _steps(descent, free, ways, d, within, share)
     if step is None or (problem.jac is None and k * (k + 1) > SHARE * (problem.fun.limit - problem.fun.nfev)):
         return None
 
@@ -399,7 +401,7 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray, within: float) -> C
         S = (S + S.T) / 2
         doubt = 8 * precision * norm * np.abs(scaled).sum(axis=0)[:, None] / step
         doubt = np.maximum(doubt, doubt.T)
-        return Curvature(free, ways, S, doubt, x) if np.isfinite(S).all() else None
+        return Curvature(free, ways, S, doubt, share) if np.isfinite(S).all() else None
 
     def along(*by: tuple[int, float]) -> float:
         return float(r / norm @ (problem.fun(moved(*by)) - r)) * norm
@@ -411,7 +413,7 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray, within: float) -> C
             S[a, b] = S[b, a] = (along((a, 1.), (b, 1.)) + along((a, -1.), (b, -1.)) - single[a] - single[b]) / 2
     S /= np.outer(step, step)
     doubt = _doubt(descent, norm, np.sqrt(np.outer(step, step)))
-    return Curvature(free, ways, S, doubt, x) if np.isfinite(S).all() else None
+    return Curvature(free, ways, S, doubt, share) if np.isfinite(S).all() else None
 
 
 def _relative(step: np.ndarray, x: np.ndarray, reach: np.ndarray) -> float:
