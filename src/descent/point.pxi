@@ -495,14 +495,16 @@ cdef class DescentState:
         """Return whether the residual follows its Jacobian over a short way, two evaluations for each that is tried.
 
         It changes the residual by `SHIFT` of its length, or less where a curve bends too much over that, and no parameter by more than a
-        tenth of that share. Where the residual is nothing but rounding it does not follow, the less the shorter the way.
+        tenth of that share. Where the residual is nothing but rounding it does not follow, the less the shorter the way; a curve that turns
+        within a millionth of a parameter is followed over ways that are shorter still, as far as they are seen.
         """
         cdef double share = SHIFT
-        cdef int turn
-        for turn in range(3):
+        cdef int turn = 0
+        while turn < 3 or (turn < 6 and share > SHIFT * 64 * EPS * self.size() / self.norm()):
             if self._follows(share):
                 return True
             share *= 1e-2
+            turn += 1
         return False
 
     cdef bint _follows(self, double share) except -1:
