@@ -49,14 +49,15 @@ def lowest(starts: Sequence[Start], fit: Callable[..., Any], whole: bool = False
         ``fit(start, **options) -> BatchResult``, options as those of `gslfit.fit_batch`; and `idle`, where given, an array of bool: which
         curves need no fit.
     whole : bool
-        Whether each is fitted with all that a fit does, but for errors, the last one first: of two that end as low it is the later one.
+        Whether each is fitted with all that a fit does, but for errors, the last one first: of two that end as low it is the one that is a
+        success, and the later one of two such.
 
     Returns
     -------
     dict of str to ndarray, shape (...)
         The first start where no fit has a result.
     """
-    best, least = dict(starts[0]), np.array(np.inf)
+    best, least, good = dict(starts[0]), np.array(np.inf), np.array(False)
     tried = starts[::-1] if whole else starts
     for k, start in enumerate(tried):
         idle = _tried_later(start, tried[k + 1:]) if whole else np.array(False)
@@ -67,6 +68,9 @@ def lowest(starts: Sequence[Start], fit: Callable[..., Any], whole: bool = False
         if not whole and np.isinf(cost).all():      # squares of derivatives may be out of range, which the lanes don't go without
             cost = costs(fit(start, **{**TRIAL, "method": "auto"}, **({"idle": idle} if idle.any() else {})))
         better = cost < (least*(1 - EQUAL) if whole else least)
+        if whole:
+            better |= (cost < least*(1 + EQUAL)) & result.success & ~good
+            good = np.where(better, result.success, good)
         best = {name: np.where(better, value, best[name]) for name, value in start.items()}
         least = np.where(better, cost, least)
     return best

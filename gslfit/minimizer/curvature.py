@@ -121,7 +121,7 @@ def newton(descent: Any) -> str:
             continue
         if ended:
             seen.note_rank(descent, B)
-            descent.cosine_told = promised ** 0.5 / norm
+            descent.cosine_told, descent.unasked = promised ** 0.5 / norm, tuple(np.flatnonzero(d == 0).tolist())
             return "minimum"
         if size > RENEW:
             seen = None

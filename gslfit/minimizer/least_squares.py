@@ -225,6 +225,7 @@ class Descent(Polish):
     slopes_jump = False         # it ended at the minimum of a kink, or may have
     bent: tuple[int, ...] = ()  # parameters that J says nothing of where it ended, and that Newton's minimum is one of
     cosine_told = -1.           # of Newton's step where it ended, or of derivatives on both sides of a kink; < 0: neither
+    unasked: tuple[int, ...] = ()   # parameters without a column there
     _solver: Any = None
 
     def __init__(self, problem: Problem, method: str = "lmsder", direct: bool = False, chief: Descent | None = None,
@@ -372,7 +373,7 @@ class Descent(Polish):
 
     def _descend(self, start: np.ndarray) -> FitStatus:
         """Solve roughly, polish; where that does not settle, solve to the caller's tolerances, then by centred differences."""
-        problem, self.cosine_told = self.problem, -1.
+        problem, self.cosine_told, self.unasked = self.problem, -1., ()
         if self.norm() <= VANISHED:
             self.go_to(self.x, self.r)
             return FitStatus.EXACT
@@ -435,7 +436,7 @@ class Descent(Polish):
             self.go_to(*begun)
             if self._settle():
                 return True
-        before = sigma
+        before, nears = sigma, False
         for _ in range(STRIDES):
             qr = self.decompose()
             if not self.finite or qr.undetermined():
@@ -446,14 +447,16 @@ class Descent(Polish):
                 if self.r is not begun[1] and told < CONTRACTS * before and self.norm() <= norm + self.rounding():
                     return True
                 break
+            if (self.r is begun[1] and told > sigma) or (nears and told > before):      # rounding is all that they see
+                break
             x = np.clip(self.x + step, self.problem.lower, self.problem.upper)
             r = self.problem.fun(x)
-            if (self.r is begun[1] and told > sigma) or not length(r) < np.inf:
+            if not length(r) < np.inf:
                 break
+            before, nears = told, self.r is not begun[1] and told < before
             self.go_to(x, r)
             if self.norm() < LEFT * norm:
                 return self._settle()       # that was another valley
-            before = told
         self.go_to(*begun)
         return False
 
@@ -597,6 +600,8 @@ class Descent(Polish):
         qr = self.decompose()
         undetermined = qr.undetermined()
         flat = self._flat()
+        if any(qr.norms[j] > 0 for j in self.unasked):      # Newton's step did not know of it
+            self.cosine_told = -1.
         verdict, success, silent, lost = self.judge(self._scale(), unmoved=reason == FitStatus.NO_EFFECT,
                                                     runs_off=reason == FitStatus.FLAT, cosine=self.cosine_told)
         if verdict == "no minimum" and flat and self.cosine_told < 0 and (bent := {j for j in flat if self.bends_up(j)}):
