@@ -42,6 +42,9 @@ static const double HALFWAY = 0.5;        /* to a number that was brought near: 
 static const double CLOSE_BY = 0.999;     /* of the size to which those are brought, which rounding moves */
 static const double SEEN = 1e-2;          /* of the residual's length: what a variable changes it by that is seen */
 static const double BETTER = 1e-2;        /* share of the residual's length by which a place beside a bound is better than another */
+static const double MANY = 100;           /* times the data: parts of a model that cancel each other, where J leaves them open, and ... */
+static const double VAST = 1e3;           /* ... times itself that the error is of what they are curved by */
+static const double OPEN = 1e5;           /* times itself that a variable's error is, and J as good as leaves it open */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -380,17 +383,21 @@ static void leave_even(gsl_refit *r, const double *x, fit_result *end) {
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, r->program->nfree, r->last.rank, FIT_CONVERGED_BY_GSL);
 }
 
-/* Whether what J leaves open, and the model is linear in, has run off to where its part of the model is many times the data and another one
- * cancels it, and how curved the model is has a vast error: that is no minimum, whatever chi-square is beside it. */
+/* Whether what J leaves open, or next to it, and the model is linear in, has run off to where its part of the model is many times the data
+ * and another one cancels it, and how curved the model is has a vast error, or has gone as far: that is no minimum, whatever chi-square is
+ * beside it. */
 static int cancels(const gsl_refit *r, const double *x, const fit_result *end, const unsigned char *bending) {
     const long p = r->program->nfree, n = r->points.n;
     const double sigma = r->last.length / sqrt(n > p ? n - p : 1);
     int open = 0, vague = 0;
-    if (end->verdict != GSLFIT_RANK_DEFICIENT) return 0;
+    if (end->verdict != GSLFIT_RANK_DEFICIENT && end->verdict != GSLFIT_MINIMUM) return 0;
     for (int k = 0; k < p; k++) {
         if (end->flags[k]) continue;
-        open |= !bending[k] && r->last.open[k] && r->last.norms[k] * fabs(x[k]) > GSLFIT_CANCELLED * r->last.data;
-        vague |= bending[k] && sigma * r->last.deviations[k] > GSLFIT_VAGUE * size_at(r, x, k);
+        const double error = sigma * r->last.deviations[k] / size_at(r, x, k);
+        if (bending[k])
+            vague |= error > VAST || (r->now.given[k] != 0 && fabs(x[k]) > GSLFIT_AFAR * fabs(r->now.given[k]));
+        else
+            open |= (r->last.open[k] || error > OPEN) && r->last.norms[k] * fabs(x[k]) > MANY * r->last.data;
     }
     return open && vague;
 }
