@@ -105,7 +105,7 @@ def newton(descent: Any) -> str:
         if ended and not told and descent.refine():
             before = np.inf
             continue
-        slow = not told and size > 0.3 * before and measured < MEASURED
+        slow = not told and size > 0.3 * before and measured < MEASURED and _turns_near(descent, free, d)
         if slow and _doubt(descent, norm, NEXT * promised**0.5) < CLEAR * w[0]:
             seen, within = None, NEXT * promised**0.5       # S is another one so near: where a column changes within a standard error
             continue
@@ -156,7 +156,25 @@ def look_around(descent: Any, full: bool) -> str:
         null = [_widened(descent, free, row / d[free]) for row in rows[descent.qr.rank:]]
     if _go_down(descent, ways + null) or (not full and _reach(descent, null)):
         return "down"
+    if full and not descent.held and any(_stays(descent, way) for way in null):
+        return "flat"
     return _beside(descent, [j for j in descent.vague() if d[j] > 0], full)
+
+
+def _stays(descent: Any, way: np.ndarray) -> bool:
+    """Return whether chi-square stays as it is along a way of the null space, over half the size of what moves there visibly: a centre and
+    a width of 1e11 whose quotient tells.
+    """
+    x, norm, problem = descent.x, descent.norm(), descent.problem
+    open_ = descent.qr.undetermined()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = 0.5 / np.max(np.abs(way[open_] / x[open_]), initial=0.)
+    if not 0 < half < np.inf or not np.any((descent.qr.norms * np.abs(half * way))[open_] > VISIBLE * norm):
+        return False
+    there = x + half * way
+    if np.any((there < problem.lower) | (there > problem.upper)) or not _may_look(descent):
+        return False
+    return bool(length(problem.fun(there)) <= norm * (1 + FLAT) + descent.rounding())
 
 
 def _may_look(descent: Any) -> bool:
@@ -308,7 +326,7 @@ class Curvature(Record):
         was, ways = v @ self.S @ v, (self.ways @ v)[:, None]
         if not was > most:
             return False
-        step = _steps(descent, self.free, ways, d, share=self.share / CLOSER)
+        step = _steps(descent, self.free, ways, d, share=self.share / (CLOSER if _turns_near(descent, self.free, d) else 1.))
         problem, x = descent.problem, descent.x
         if step is None or (problem.jac is None and problem.fun.limit - problem.fun.nfev < 10):
             return True
@@ -359,6 +377,14 @@ def _ways(A: np.ndarray, visible: np.ndarray) -> np.ndarray:
 def _doubt(descent: Any, norm: float, step: Any) -> Any:
     """Return what of second differences of the residual over steps, or two of them, may be rounding."""
     return 8 * descent.differences.precision * (norm if descent.exact else max(descent.size(), norm) * norm / step) / step
+
+
+def _turns_near(descent: Any, free: np.ndarray, d: np.ndarray) -> bool:
+    """Return whether columns may change within what a difference steps over, as far as centred differences have seen, if there are any.
+    Elsewhere curvature that changes over shorter steps is a residual's noise.
+    """
+    lengths = np.asarray(descent.differences.lengths)[free]
+    return bool(descent.exact or np.any(d[free] * lengths < descent.differences.precision ** 0.25 * max(descent.size(), descent.norm())))
 
 
 def _steps(descent: Any, free: np.ndarray, ways: np.ndarray, d: np.ndarray, within: float = np.inf,

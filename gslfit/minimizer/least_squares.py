@@ -6,7 +6,8 @@ A descent has three parts.
    the caller gives none, until its steps are small.
 2. A polish in the parameters themselves: Gauss-Newton steps from one QR decomposition of the column-scaled Jacobian, repeated while
    they contract.  A step that keeps the Jacobian costs one evaluation; only when the steps are down to the forward differences'
-   own error is the Jacobian taken again, centred, and it then serves the covariance too.
+   own error is the Jacobian taken again, centred, and it then serves the covariance too.  Where its columns are so nearly dependent that
+   centred differences may be too wrong, they are of the fourth order from then on, and whole steps go along a valley that bends.
 3. A judgement: full rank and contracting steps, or a gradient free of scale that is zero to its own precision, is a minimum.
 
 Where the judgement is in doubt (dependent columns, no progress away from a minimum) the descent is repeated from the start by
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import FitStatus, GSLError, NonFiniteError
-from gslfit.minimizer._descent import BLUR, Polish, ScaledQR
+from gslfit.minimizer._descent import BLUR, NEXT_TO, Polish, ScaledQR
 from gslfit.minimizer.cold_start import looks_cold, warm_start
 from gslfit.minimizer.precision import EPS, LEVEL
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
@@ -447,7 +448,7 @@ class Descent(Polish):
                 if self.r is not begun[1] and told < CONTRACTS * before and self.norm() <= norm + self.rounding():
                     return True
                 break
-            if (self.r is begun[1] and told > sigma) or (nears and told > before):      # rounding is all that they see
+            if (self.r is begun[1] and told > NEXT_TO * sigma) or (nears and told > before):      # rounding is all that they see
                 break
             x = np.clip(self.x + step, self.problem.lower, self.problem.upper)
             r = self.problem.fun(x)

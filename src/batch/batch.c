@@ -253,27 +253,23 @@ static void put_nothing(thread *t, long id, fit_status status, int nfev, double 
 
 /* Whether a parameter is not determined for all that J says: the rounding of the data alone moves it by a good part of itself, or the other
  * way round its own rounding moves the curve (a phase of 1e17). A model that is linear in all of them bends nowhere: there a parameter
- * that is small beside its error merely is 0. */
-static int flat(const batch *b, const fit_result *end) {
-    const double *start = b->v + end->id * b->program->nfree;
-    const double size = end->scale / sqrt(end->count);
-    const int linear = gslfit_is_linear(b->program);
-    for (int k = 0; k < b->program->nfree; k++) {
-        const double scale = gslfit_larger(fabs(end->v[k]), fabs(start[k])), reach = size * deviation(end, k);
-        if (end->flags[k] || isnan(reach)) continue;
-        if (scale > 0 && !linear && !(1e-15 * reach < 1e-3 * scale)) return 1;
-        if (size > 0 && !(DBL_EPSILON * fabs(end->v[k]) <= 1e-3 * reach)) return 1;
+ * that is small beside its error merely is 0. `vague` is whether the error of one is so much larger than the parameter, at the end and at
+ * the start, that it may have run out onto a plain. */
+static int flat(const batch *b, const fit_result *end, int *vague) {
+    const int p = b->program->nfree, linear = gslfit_is_linear(b->program);
+    const double *start = b->v + end->id * p;
+    const double size = end->scale / sqrt(end->count), sigma = end->counted / sqrt(gslfit_larger(1, end->count - p));
+    int found = 0;
+    *vague = 0;
+    for (int k = 0; k < p; k++) {
+        const double scale = gslfit_larger(fabs(end->v[k]), fabs(start[k])), reach = size * end->deviations[k];
+        if (end->flags[k]) continue;
+        *vague |= sigma * end->deviations[k] > GSLFIT_VAGUE * scale;
+        if (isnan(reach)) continue;
+        found |= scale > 0 && !linear && !(1e-15 * reach < 1e-3 * scale);
+        found |= size > 0 && !(DBL_EPSILON * fabs(end->v[k]) <= 1e-3 * reach);
     }
-    return 0;
-}
-
-/* Whether a parameter's error is so much larger than the parameter, at the end and at the start, that it may have run out onto a plain. */
-static int vague(const batch *b, const fit_result *end) {
-    const double *start = b->v + end->id * b->program->nfree;
-    const double sigma = end->counted / sqrt(gslfit_larger(1, end->count - b->program->nfree));
-    for (int k = 0; k < b->program->nfree; k++)
-        if (sigma * deviation(end, k) > GSLFIT_VAGUE * gslfit_larger(fabs(end->v[k]), fabs(start[k]))) return 1;
-    return 0;
+    return found;
 }
 
 /* Whether bounds hold some variables, so that a good part of the data is left, and the others are where they began, by what tells: that may
@@ -421,14 +417,16 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     else gslfit_refit_fit(t->refit, method, left, end);
     end->id = id;
     end->count = (double)n;
-    const int open = vague(b, end) || end->verdict == GSLFIT_RANK_DEFICIENT;  /* from the start it may come to where all is determined */
+    int vague;
+    flat(b, end, &vague);
+    const int open = vague || end->verdict == GSLFIT_RANK_DEFICIENT;  /* from the start it may come to where all is determined */
     if ((there || near) && (!succeeded(end) || open) && end->verdict != GSLFIT_SILENCED) refit(t, method, left, end);
     /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
     if (b->method == METHOD_AUTO && !reached && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED)
         refit(t, METHOD_LMDER, left, end);
     if (end->verdict == GSLFIT_SILENCED) gslfit_refit_look_again(t->refit, method, left - end->nfev, end);
     const int minimum = end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM;
-    if (minimum && (flat(b, end) || gslfit_refit_turns_round(t->refit, end))) end->status = FIT_SINGULAR;
+    if (minimum && (flat(b, end, &vague) || gslfit_refit_turns_round(t->refit, end))) end->status = FIT_SINGULAR;
     end->nfev += used;
     end->taken = gslfit_refit_taken(t->refit);
     return 1;
@@ -472,10 +470,11 @@ static void finish(worker *w, fit_result *end) {
         begin_by_gsl(t, end);
         return;
     }
-    if (end->status == FIT_CONVERGED && flat(b, end)) end->status = FIT_SINGULAR;
+    int vague = 0;
+    if (end->status == FIT_CONVERGED && flat(b, end, &vague)) end->status = FIT_SINGULAR;
     /* of data that are zero the scale is what the model was at the start */
-    const int blurred = !has_digits(end->scale * end->scale), vaguely = end->status == FIT_CONVERGED && vague(b, end);
-    const int doubtful = !succeeded(end) || end->doubtful || blurred || vaguely || at_edge(b, end) || stayed(b, end);
+    const int blurred = !has_digits(end->scale * end->scale);
+    const int doubtful = !succeeded(end) || end->doubtful || blurred || vague || at_edge(b, end) || stayed(b, end);
     if (b->method == METHOD_AUTO && (doubtful || level(b, end)) && refit_fits(b)) {
         fit_result second;
         const long n = read_row(t, end->id);

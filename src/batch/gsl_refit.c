@@ -384,8 +384,7 @@ static void leave_even(gsl_refit *r, const double *x, fit_result *end) {
 }
 
 /* Whether what J leaves open, or next to it, and the model is linear in, has run off to where its part of the model is many times the data
- * and another one cancels it, and how curved the model is has a vast error, or has gone as far: that is no minimum, whatever chi-square is
- * beside it. */
+ * and another one cancels it, and how curved the model is has a vast error: that is no minimum, whatever chi-square is beside it. */
 static int cancels(const gsl_refit *r, const double *x, const fit_result *end, const unsigned char *bending) {
     const long p = r->program->nfree, n = r->points.n;
     const double sigma = r->last.length / sqrt(n > p ? n - p : 1);
@@ -395,7 +394,7 @@ static int cancels(const gsl_refit *r, const double *x, const fit_result *end, c
         if (end->flags[k]) continue;
         const double error = sigma * r->last.deviations[k] / size_at(r, x, k);
         if (bending[k])
-            vague |= error > VAST || (r->now.given[k] != 0 && fabs(x[k]) > GSLFIT_AFAR * fabs(r->now.given[k]));
+            vague |= error > VAST;
         else
             open |= (r->last.open[k] || error > OPEN) && r->last.norms[k] * fabs(x[k]) > MANY * r->last.data;
     }

@@ -12,17 +12,17 @@
  *   (d) NO_EFFECT       No parameter has an effect, at the start and at the end, or no step changed the model: nothing was fitted.
  *                       Not where the model is linear in all of them and J of full rank: there a way down that J doesn't show is none,
  *                       however small the parameters are (their answer may be 0, and a fit begin at what another one made of that).
- *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain. Or
- *                       J determined all parameters at the start, and at the end leaves some open along which chi-square stays as it is
- *                       (a peak that has narrowed onto one point); or it leaves more of them open than at the start, or one that is AFAR
- *                       times its start, or that the model is linear in, by CANCELLED times the data, beside a vast error of another. So
- *                       has one run off that is AFAR times its start, and so far out turned the curve round and round that a move by a
- *                       few times its start, or by its last digits, changes its column (an angle of 1e10: derivatives vanish there in one
- *                       place or another). The same where chi-square was seen to fall along what is open, and where J still tells all,
- *                       but some by an error of VAGUE times their size, beside which Gauss-Newton promises more than is left to fall (two
- *                       decays on their way to become one, by amplitudes of 1e4 of both signs): at a minimum it does not. Not where
- *                       chi-square rises to both sides of it by its second derivative (`bent`: d in d**2 at 0): that is no plain, but a
- *                       parameter that J does not determine, (b).
+ *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain. Or J
+ *                       determined all parameters at the start, and at the end leaves some open along which chi-square stays as it is (a
+ *                       peak that has narrowed onto one point); or it leaves more of them open than at the start, or one that is AFAR
+ *                       times its start; or it leaves open, or as good as that, what the model is linear in, by a hundred times the data,
+ *                       beside a vast error of what curves it. So has one run off that is AFAR times its start, and so far out turned the
+ *                       curve round and round that a move by a few times its start, or by its last digits, changes its column (an angle of
+ *                       1e10: derivatives vanish there in one place or another). The same where chi-square was seen to fall along what is
+ *                       open, and where J still tells all, but some by an error of VAGUE times their size, beside which Gauss-Newton
+ *                       promises more than is left to fall (two decays on their way to become one, by amplitudes of 1e4 of both signs): at
+ *                       a minimum it does not. Not where chi-square rises to both sides of it by its second derivative (`bent`: d in d**2
+ *                       at 0): that is no plain, but a parameter that J does not determine, (b).
  *       SILENCED        The same where a parameter lies on a bound, which may be what silences it (an amplitude of 0 silences centre and
  *                       width, a temperature of 0 itself: nothing pushes it there). A doubt: the caller steps inside, where the silenced
  *                       parameters make the residual's largest part fall, and some of the way back to the start, and fits again. It is

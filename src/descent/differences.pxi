@@ -124,6 +124,7 @@ cdef class Differences:
 
     cdef readonly object fun, norms, lengths, bends, steps, gradient
     cdef public bint fine           # centred columns are taken again by differences of the fourth order
+    cdef bint agreed                # and all of the last Jacobian agreed with them, as far as there was room
     cdef object own                 # room for the numbers that nobody is shown: u, scale and place
     cdef double *u                  # powers of 2, about what changes the residual by 1: second derivatives in them are in range
     cdef readonly double precision, unit, first
@@ -221,6 +222,7 @@ cdef class Differences:
         size = self._size(at, norm)
         told = DULL * self.precision * fmax(size, self.first)
         columns, trial = self.room_for(self.n), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
+        self.agreed = self.fine
         for j in range(self.p):
             column = data_of(columns) + j * self.n
             step = self._step(j, at, norm, size, True)
@@ -231,7 +233,7 @@ cdef class Differences:
             if not self._widen_centred(column, j, trial, at, value, step) and bent > CURVED:
                 self._recentre(column, j, trial, at, value, step, bent, size)
             if self.fine:
-                self._refine(column, j, trial, at, size)
+                self.agreed = self._refine(column, j, trial, at, size) and self.agreed
             self._measure(column, j, at, value)
         self._scale(at, norm)
         return cnp.PyArray_Transpose(columns, NULL)
@@ -558,26 +560,29 @@ cdef class Differences:
         """Return how far the column of a parameter says what the residual does: no further than its scale."""
         return fmin(self.L[j], fabs(x[j]) if x[j] != 0 else 1 / length)
 
-    cdef int _refine(self, double *column, Py_ssize_t j, trial, const double *x, double size) except -1:
-        """Take a centred column again by differences of the fourth order, where there is room and they agree with it."""
+    cdef bint _refine(self, double *column, Py_ssize_t j, trial, const double *x, double size) except -1:
+        """Take a centred column again by differences of the fourth order, where there is room; return whether they agree as far as rounding
+        lets them: where they don't, the residual has fewer digits than it seems.
+        """
         cdef double length = norm_of(column, self.n), far, share, step
         cdef cnp.ndarray near, wide
         cdef double *fine
         cdef Py_ssize_t i
         if not 0 < length < INFINITY or isnan(self.L[j]):
-            return 0
+            return length == 0
         far = self._far(j, x, length)
         share = self._unseen(j, x, length, size) / far
         step = fmin(pow(share, 0.2), WIDEST) * far
         if not (share < 1 and x[j] + 2 * step <= self.high[j] and x[j] - 2 * step >= self.low[j]):
-            return 0
+            return False
         near, wide = self._centred(j, trial, x[j], step), self._centred(j, trial, x[j], 2 * step)
         fine = data_of(near)
         for i in range(self.n):
             fine[i] += (fine[i] - data_of(wide)[i]) / 3
-        if self._unlike(column, fine) <= BETTER * cbrt(share) ** 2:
-            self._keep(column, near)
-        return 0
+        if not self._unlike(column, fine) <= BETTER * cbrt(share) ** 2:
+            return False
+        self._keep(column, near)
+        return True
 
     cdef cnp.ndarray _centred(self, Py_ssize_t j, trial, double base, double step):
         """Return the centred difference over a step."""

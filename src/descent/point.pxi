@@ -7,6 +7,7 @@ cdef double TELLING = 1e-4      # relative distance from where a forward and a c
 cdef double RANK_CENTRED = 1e-10, RANK_EXACT = 1e-14     # a scaled column of R below this is linearly dependent
 cdef int MANY = 10              # parameters from which on how fast columns change is of use: forward differences may serve to the end
 cdef double SHIFT = 1e-2        # share of the residual's length by which it is changed to see whether it is more than rounding
+cdef double STILL = 1e-2        # of what a residual was to change by: as little, and it doesn't
 cdef int CLOSEST = 40          # halvings of the way to a bound on which the model has no value
 cdef double TOUCH = 1e-7        # share of a parameter's room within which it is on a bound that chi-square pushes it against
 
@@ -523,7 +524,7 @@ cdef class DescentState:
             data_of(far)[j] += 2 * step
         first = self.fun(near) - self.r
         second = self.fun(far) - self.r - 2 * first
-        return length(second) < 0.3 * length(first)
+        return length(second) < 0.3 * length(first) or length(first) < STILL * fabs(reach)      # rounding is another one there
 
     def weak(self, double share):
         """Return which parameters' own size changes the residual by less than this share of its length, those without effect left out."""

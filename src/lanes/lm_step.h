@@ -715,9 +715,17 @@ INLINE vm may_be_cold(const lane_state *s, const program *code, int h) {
 static int find_cold(worker *w, double (*starts)[MAX_FREE], char *cold) {
     lane_state *s = w->state;
     lane_vector may_be;
-    int any_cold = 0;
+    int any_cold = 0, any_looks = 0;
     s->unseen = 0;
-    for (int h = 0; h < LANES; h += WIDTH) store(may_be + h, truth(may_be_cold(s, w->program, h)));
+    for (int h = 0; h < LANES; h += WIDTH) {
+        const vm looks = may_be_cold(s, w->program, h);
+        store(may_be + h, truth(looks));
+        any_looks |= any(looks);
+    }
+    if (!any_looks) {
+        memset(s->looked, 1, sizeof s->looked);
+        return 0;
+    }
     for (int l = 0; l < w->lanes; l++) {
         const int looks = !s->looked[l] && s->id[l] >= 0 && may_be[l] != 0;
         s->looked[l] = 1;

@@ -1,7 +1,6 @@
 """Valleys of chi-square that are narrow and bend: derivatives by differences of the fourth order, and whole Gauss-Newton steps."""
 import numpy as np
 import pytest
-from more_garbow_hillstrom import CASES
 
 from gslfit import Parameters, minimize
 from gslfit.minimizer._descent import Differences
@@ -79,14 +78,3 @@ def test_decays_that_are_nearly_one(seed, noise):
     assert out.success and exact.success
     assert np.linalg.norm(step) < 1e-3*np.sqrt(exact.chisqr/(X.size - 5))
     assert out.chisqr == pytest.approx(exact.chisqr, rel=1e-9)
-
-
-def test_another_valley():
-    """From ten times its usual start Beale's function leads into a valley to infinity; whole steps from there lead to its root."""
-    case = next(case for case in CASES if case.name == "beale")
-    params = Parameters()
-    for k, value in enumerate(case.start_at(10)):
-        params.add(f"p{k}", float(value))
-    out = minimize(lambda p: case.residuals(np.array([par.value for par in p.values()])), params)
-    assert out.success and out.chisqr == 0
-    np.testing.assert_allclose([par.value for par in out.params.values()], [3, .5], rtol=1e-9)
