@@ -71,11 +71,11 @@ FAINT = 100.            # ... unless the residual is no more than so many times 
 CLOSE_BY = 2.           # times the residual at a point, that of one with about the same Jacobian
 TOLD = 1e-4             # standard errors by which ends may differ that are the same
 LOWER = 1e-12           # a residual shorter by this share is lower
-PACE = 40               # steps of a solver, and one for each parameter, ...
 VALLEY = 1e-4           # length of what is left of a scaled column beside others where chi-square is a narrow valley
-CONTRACTS = 0.5         # share of the one before that the last of them is at most
+STRIDES = 8             # whole Gauss-Newton steps along it, ...
+CONTRACTS = 0.5         # ... the last of which is no longer than this share of the one before
 LEFT = 0.5              # share of the residual's length that is left where they have led elsewhere
-STRIDES = 8             # whole Gauss-Newton steps along it
+PACE = 40               # steps of a solver, and one for each parameter, ...
 SLOW = 0.995            # ... in which it must shorten the residual by this factor, or it creeps, and goes on with geodesic acceleration ...
 LAZY = 0.9995           # ... (Transtrum and Sethna 2012), which follows bent valleys; with that by this factor, or it gets nowhere
 MOVE = 1e-3             # of its start, by which a parameter is moved to see whether anything changes
@@ -437,6 +437,8 @@ class Descent(Polish):
             self.go_to(*begun)
             if self._settle():
                 return True
+            begun = self.x, self.r
+            self.go_to(*begun)
         before, nears = sigma, False
         for _ in range(STRIDES):
             qr = self.decompose()
