@@ -117,7 +117,7 @@ def newton(descent: Any) -> str:
                 return ""
             ended = True
         if ended and any(seen.changed(descent, d, v, most) for v, most in zip(V.T, MOSTLY * w, strict=True)):
-            seen, share = None, seen.share / CLOSER     # what S was elsewhere is no evidence where chi-square's curvature is mostly S's
+            seen, share = None, share / CLOSER      # what S was elsewhere is no evidence where chi-square's curvature is mostly S's
             continue
         if ended:
             seen.note_rank(descent, B)
