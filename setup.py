@@ -120,7 +120,7 @@ EXTENSIONS = [
     extension("_status", "common/_status.pyx", seldom=True),
     extension("solvers._function", "solver/_function.pyx"),
     extension("solvers._multifit", "solver/_multifit.pyx", core=True),
-    extension("solvers._nlinear", "solver/_nlinear.pyx", core=True),
+    extension("solvers._nlinear", "solver/_nlinear.pyx", core=True, seldom=True),
     extension("solvers._siman", "solver/_siman.pyx", seldom=True),
     extension("parameters._values", "parameters/_values.pyx"),
     extension("minimizer._descent", "descent/_descent.pyx", core=True, loops=True),
