@@ -384,7 +384,12 @@ def _turns_near(descent: Any, free: np.ndarray, d: np.ndarray) -> bool:
     Elsewhere curvature that changes over shorter steps is a residual's noise.
     """
     lengths = np.asarray(descent.differences.lengths)[free]
-    return bool(descent.exact or np.any(d[free] * lengths < descent.differences.precision ** 0.25 * max(descent.size(), descent.norm())))
+    return bool(descent.exact or np.any(d[free] * lengths < _widest(descent, descent.norm())))
+
+
+def _widest(descent: Any, norm: float) -> float:
+    """Return by what the steps of second differences change the residual where nothing asks for shorter ones."""
+    return float(descent.differences.precision ** 0.25 * max(descent.size(), norm))
 
 
 def _steps(descent: Any, free: np.ndarray, ways: np.ndarray, d: np.ndarray, within: float = np.inf,
@@ -396,7 +401,7 @@ def _steps(descent: Any, free: np.ndarray, ways: np.ndarray, d: np.ndarray, with
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.minimum(problem.upper - descent.x, descent.x - problem.lower)[free, None] / np.abs(ways)
         most = (STEP * size[:, None] / np.abs(ways)).min(axis=0)
-    step = np.minimum(share * np.minimum(descent.differences.precision ** 0.25 * max(descent.size(), norm), most), within)
+    step = np.minimum(share * np.minimum(_widest(descent, norm), most), within)
     room = np.where(np.isnan(room), np.inf, room).min(axis=0)
     return None if (room < 1e-2 * step).any() or not (step > 0).all() else np.minimum(step, room)
 
@@ -407,7 +412,7 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray, within: float, shar
     scaled = _ways(descent.J[:, free] / d[free], _visible(descent, d)[free])
     with np.errstate(over="ignore"):        # along a column of next to nothing there is no step
         ways = scaled / d[free, None]
-    k, norm, precision = free.size, length(r), descent.differences.precision
+    k, norm = free.size, length(r)
     step = _steps(descent, free, ways, d, within, share)
     if step is None or (problem.jac is None and k * (k + 1) > SHARE * (problem.fun.limit - problem.fun.nfev)):
         return None
@@ -425,7 +430,7 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray, within: float, shar
             with np.errstate(invalid="ignore"):     # the model may have no derivative there
                 S[:, a] = ways.T @ (ahead.T @ r - behind.T @ r) / (2 * step[a])
         S = (S + S.T) / 2
-        doubt = 8 * precision * norm * np.abs(scaled).sum(axis=0)[:, None] / step
+        doubt = _doubt(descent, norm, step) * np.abs(scaled).sum(axis=0)[:, None]
         doubt = np.maximum(doubt, doubt.T)
         return Curvature(free, ways, S, doubt, share) if np.isfinite(S).all() else None
 

@@ -47,12 +47,11 @@ cdef double EXACT_DIGITS = 1e-13    # the same for the caller's own Jacobian
 cdef double FORWARD_ERROR = 1e-7, CENTRED_ERROR = 1e-10, FINE_ERROR = 1e-12, EXACT_ERROR = 1e-15
 cdef double MOVED = 1e-6            # how far from the fit's end, in units of |x|, the Jacobian of its covariance may be taken
 cdef double BENT = 3e-5             # the same in units of the length on which its columns change
-cdef double NEARBY = 0.3            # standard errors that a Gauss-Newton step promises at most where finer differences may tell
 cdef double LOOSEST = 1e-3          # greatest cosine of a minimum where columns are nearly dependent
 cdef double VAST = 10               # times a parameter's size that its error may be, and it counts as determined
 cdef int TURNS = 30                 # Jacobians that a polish may take
 
-NEXT_TO = NEARBY
+NEXT_TO = 0.3                       # standard errors that a Gauss-Newton step promises at most where finer differences may tell
 BLUR = GSLFIT_ROUNDING / EPS        # times the relative precision of a residual: what judgement.h takes for its rounding
 
 cdef dict VERDICTS = {GSLFIT_NOT_MINIMUM: "no minimum", GSLFIT_NO_EFFECT: "no effect", GSLFIT_LOST_EFFECT: "lost",
@@ -153,7 +152,7 @@ cdef class Polish(DescentState):
         cdef ScaledQR qr = self.decompose()
         if self.exact or self.differences.fine or not qr.rank or self.norm() <= self.rounding():
             return False
-        if not qr.effect(data_of(qr.step(self.r))) <= NEARBY * self.norm() / sqrt(<double>max(1, self.n - self.p)):
+        if not qr.effect(data_of(qr.step(self.r))) <= NEXT_TO * self.norm() / sqrt(<double>max(1, self.n - self.p)):
             return False            # what they miss is not what keeps the fit from its minimum
         self.differences.fine = not self._is_told(self.differences.blur(numbers(self.x, self.p), self.norm()) * self.norm() / qr.least())
         return self.differences.fine

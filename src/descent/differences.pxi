@@ -124,7 +124,7 @@ cdef class Differences:
 
     cdef readonly object fun, norms, lengths, bends, steps, gradient
     cdef public bint fine           # centred columns are taken again by differences of the fourth order
-    cdef bint agreed                # and all of the last Jacobian agreed with them, as far as there was room
+    cdef bint agreed                # those of the last Jacobian have been, all of them
     cdef object own                 # room for the numbers that nobody is shown: u, scale and place
     cdef double *u                  # powers of 2, about what changes the residual by 1: second derivatives in them are in range
     cdef readonly double precision, unit, first
@@ -451,28 +451,20 @@ cdef class Differences:
 
         Next to a bound, to where the residual is not finite, or to a wall, the three-point formula on the inner side serves.
         """
-        cdef double *at = data_of(trial)
         cdef const double *ahead
         cdef const double *behind
-        cdef double base = x[j], up, down, total, bend = 0, along = 0, rise, fall
+        cdef double base = x[j], width, total, bend = 0, along = 0, rise, fall
         cdef Py_ssize_t _
         for _ in range(4):
             if base + step > self.high[j] or base - step < self.low[j]:
                 break
-            at[j] = base + step
-            up = at[j]
-            out = self.fun(trial)
-            ahead = numbers(out, self.n)
-            at[j] = base - step
-            down = at[j]
-            other = self.fun(trial)
-            behind = numbers(other, self.n)
-            at[j] = base
-            if self.n < LONG or not isfinite(1 / (up - down)):
-                total = gslfit_central(ahead, behind, r, up - down, self.n, column, &self.slope, &bend, &along)
+            out, other, width = self._both_sides(j, trial, base, step)
+            ahead, behind = numbers(out, self.n), numbers(other, self.n)
+            if self.n < LONG or not isfinite(1 / width):
+                total = gslfit_central(ahead, behind, r, width, self.n, column, &self.slope, &bend, &along)
             else:
-                total = gslfit_current_isa().central(ahead, behind, r, up - down, self.n, column, &self.slope, &bend, &along)
-            self.length = total / fabs(up - down)
+                total = gslfit_current_isa().central(ahead, behind, r, width, self.n, column, &self.slope, &bend, &along)
+            self.length = total / fabs(width)
             if not total < INFINITY:
                 step /= 8
                 continue
@@ -480,7 +472,7 @@ cdef class Differences:
             if total == 0:
                 self.L[j], self.bend[j] = NAN, 0
                 return INFINITY if bend > 0 else 0.
-            self.bend[j] = 4 * along / (((up - down) / self.u[j]) * ((up - down) / self.u[j]))
+            self.bend[j] = 4 * along / ((width / self.u[j]) * (width / self.u[j]))
             self.L[j] = fabs(step) * total / fmax(self.second, EPS * total)
             if self.second > ASTRIDE * total:
                 rise, fall = gslfit_change(ahead, r, self.n), gslfit_change(behind, r, self.n)
@@ -585,23 +577,28 @@ cdef class Differences:
         return True
 
     cdef cnp.ndarray _centred(self, Py_ssize_t j, trial, double base, double step):
-        """Return the centred difference over a step."""
-        cdef double *at = data_of(trial)
+        """Return the centred difference over a step, whatever it leads over."""
         cdef cnp.ndarray found = new_vector(self.n)
         cdef const double *ahead
         cdef const double *behind
-        cdef double up, down
+        cdef double width
         cdef Py_ssize_t i
-        at[j] = up = base + step
-        out = self.fun(trial)
-        ahead = numbers(out, self.n)
-        at[j] = down = base - step
-        other = self.fun(trial)
-        behind = numbers(other, self.n)
-        at[j] = base
+        out, other, width = self._both_sides(j, trial, base, step)
+        ahead, behind = numbers(out, self.n), numbers(other, self.n)
         for i in range(self.n):
-            data_of(found)[i] = (ahead[i] - behind[i]) / (up - down)
+            data_of(found)[i] = (ahead[i] - behind[i]) / width
         return found
+
+    cdef tuple _both_sides(self, Py_ssize_t j, trial, double base, double step):
+        """Return the residuals a step ahead of where a parameter is and a step behind, and how far these are apart."""
+        cdef double *at = data_of(trial)
+        cdef double up, down
+        at[j] = up = base + step
+        ahead = self.fun(trial)
+        at[j] = down = base - step
+        behind = self.fun(trial)
+        at[j] = base
+        return ahead, behind, up - down
 
     cdef void _measure(self, const double *column, Py_ssize_t j, const double *x, const double *r) noexcept:
         """Note a column's length and its product with r, and where that was."""
