@@ -154,16 +154,19 @@ def look_around(descent: Any, full: bool) -> str:
     if free.size > descent.qr.rank:
         _, _, rows = np.linalg.svd(descent.J[:, free] / d[free], full_matrices=descent.n < free.size)    # all directions, not all points
         null = [_widened(descent, free, row / d[free]) for row in rows[descent.qr.rank:]]
-    if _go_down(descent, ways + null) or (not full and _reach(descent, null)):
+    if _go_down(descent, ways + null):
         return "down"
-    if full and not descent.held and any(_stays(descent, way) for way in null):
+    bent = (descent.bent or descent.even()) if null else ()
+    if (bent or not full) and _reach(descent, null, bent):
+        return "down"
+    if full and any(_stays(descent, way) for way in null):
         return "flat"
     return _beside(descent, [j for j in descent.vague() if d[j] > 0], full)
 
 
 def _stays(descent: Any, way: np.ndarray) -> bool:
     """Return whether chi-square stays as it is along a way of the null space, over half the size of what moves there visibly: a centre and
-    a width of 1e11 whose quotient tells.
+    a width of 1e11 whose quotient tells. Not where what is held at a bound makes it so: an amplitude and a constant are one where a rate is 0.
     """
     x, norm, problem = descent.x, descent.norm(), descent.problem
     open_ = descent.qr.undetermined()
@@ -174,7 +177,11 @@ def _stays(descent: Any, way: np.ndarray) -> bool:
     there = x + half * way
     if np.any((there < problem.lower) | (there > problem.upper)) or not _may_look(descent):
         return False
-    return bool(length(problem.fun(there)) <= norm * (1 + FLAT) + descent.rounding())
+    if not length(problem.fun(there)) <= norm * (1 + FLAT) + descent.rounding():
+        return False
+    held = np.isin(np.arange(descent.p), descent.held)
+    inside, along = (np.where(held, problem.x0, point) for point in (x, there))
+    return not held.any() or bool(length(problem.fun(along) - problem.fun(inside)) <= FLAT * norm + descent.rounding())
 
 
 def _may_look(descent: Any) -> bool:
@@ -205,10 +212,11 @@ def leave_level(descent: Any) -> str:
     return ""
 
 
-def _reach(descent: Any, ways: list[np.ndarray]) -> bool:
+def _reach(descent: Any, ways: list[np.ndarray], bent: tuple[int, ...]) -> bool:
     """Go far along straight lines in the null space, as `gslfit_null_space_reach` does for programs; return whether chi-square falls.
 
-    Parts of a model that are too small to be seen grow along them, for as long as chi-square stays as it is.
+    Parts of a model that are too small to be seen grow along them, for as long as chi-square stays as it is. What enters squared, and is 0
+    here because chi-square bends up at it, may bend it down further on: where an amplitude that is open has the other sign.
     """
     problem, norm, d, precision = descent.problem, descent.norm(), descent.qr.norms, descent.differences.precision
     rounding = 4 * precision * descent.size()
@@ -221,6 +229,8 @@ def _reach(descent: Any, ways: list[np.ndarray]) -> bool:
             if outside or not _may_look(descent):
                 break
             r = problem.fun(x)
+            if not found and length(r) < np.inf and (beside := _bends_down_at(descent, bent, x, r, lowest - cancels)):
+                x, r = beside
             if length(r) < lowest - cancels:
                 lowest, found = length(r), (x, r)
             elif found or not length(r) <= norm * (1 + STAYS) + rounding + cancels or cancels > norm:
@@ -230,6 +240,16 @@ def _reach(descent: Any, ways: list[np.ndarray]) -> bool:
             descent.x, descent.r = found
             return True
     return False
+
+
+def _bends_down_at(descent: Any, bent: tuple[int, ...], x: np.ndarray, r: np.ndarray,
+                   lowest: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return a point beside another one that is lower than a length of the residual, along a bent parameter; None if there is none."""
+    here = descent.x, descent.r
+    descent.x, descent.r = x, r
+    found = lowest_along(descent, [_widened(descent, [j], np.ones(1)) for j in bent], WAYS, FALLS)
+    descent.x, descent.r = here
+    return found if found and length(found[1]) < lowest else None
 
 
 def _beside(descent: Any, open_: list[int], full: bool) -> str:

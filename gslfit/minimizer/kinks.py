@@ -84,14 +84,18 @@ def descend(descent: Any) -> str:
     return "lower" if descent.norm() < begun * (1 - FELL) else ""
 
 
-def sharpen(descent: Any) -> bool:
+def sharpen(descent: Any) -> str:
     """Step from where a descent ended next to a kink to the very kink, if there is one: differences reach across it.
 
-    Return whether that led further down than next to the point: then it was no kink's minimum.
+    Returns
+    -------
+    str
+        "lower": that led further down than next to the point, so it was no kink's minimum; "unseen": it led lower for as long as there were
+        evaluations; "": neither.
     """
     if not affordable(descent):
-        return False
-    begun = descent.norm()
+        return ""
+    begun, went = descent.norm(), False
     if not descent.exact:
         descent.go_to(descent.x, descent.r, True)
     for turn in range(SHARPER + 1):
@@ -99,10 +103,13 @@ def sharpen(descent: Any) -> bool:
         if free is None:
             break
         here = Neighbourhood(descent, free)
-        if not (here.sharpen() if turn < SHARPER and not descent.exact else here.go_down_beside()):
+        went = here.sharpen() if turn < SHARPER and not descent.exact else here.go_down_beside()
+        if not went:
             break
         descent.go_to(descent.x, descent.r, True)
-    return bool(descent.norm() < begun * (1 - NEAR[1]))
+    if descent.norm() < begun * (1 - NEAR[1]):
+        return "lower"
+    return "unseen" if went and not affordable(descent) else ""
 
 
 def affordable(descent: Any, calls: int = 0) -> bool:

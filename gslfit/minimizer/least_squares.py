@@ -274,7 +274,10 @@ class Descent(Polish):
                 settled, saddle = settled or self.slopes_jump, saddle or beside == "lower"
             if settled and (self.slopes_jump or (not self.exact and self.steps_over_kink())):
                 from gslfit.minimizer import kinks
-                if kinks.sharpen(self):
+                found = kinks.sharpen(self)
+                if found in UNSETTLED:
+                    return False, UNSETTLED[found]
+                if found:
                     settled, saddle, self.slopes_jump = False, True, False
             if settled or (not saddle and self._passes()):
                 found = self._look_around(settled)
@@ -291,7 +294,21 @@ class Descent(Polish):
     def _passes(self) -> bool:
         """Return whether the point reached may pass for a minimum of what J determines, though steps have not settled there."""
         qr = self.decompose()
-        return bool(self.finite and qr.undetermined() and length(self.J @ qr.step(self.r)) <= UNTOLD * self.norm())
+        if not (self.finite and qr.undetermined()):
+            return False
+        if length(self.J @ qr.step(self.r)) <= UNTOLD * self.norm():
+            return True
+        self.bent = self._bent_of(self._flat())
+        return bool(self.bent) and self._left_without(self.bent) <= UNTOLD
+
+    def _bent_of(self, which: Iterable[int]) -> tuple[int, ...]:
+        """Return those of some parameters that chi-square bends up at."""
+        return tuple(sorted(j for j in which if self.bends_up(j)))
+
+    def _left_without(self, bent: Iterable[int]) -> float:
+        """Return the share of the residual's length that Gauss-Newton's step promises to remove by all others than some parameters."""
+        others = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*bent, *self.held]))
+        return length(self.J @ others.step(self.r)) / self.norm()
 
     def _look_around(self, settled: bool) -> str:
         """Look, where the point reached does not determine all parameters, whether that is so at a minimum; see `look_around`.
@@ -299,7 +316,8 @@ class Descent(Polish):
         That it could not be seen is an objection where a way before fell, or J leaves something open that it had told, or that it may tell
         elsewhere since it changes, or steps did not settle there, or what is vague has gone far from where it began.
         """
-        self.bent = self.even() if self.cosine_told >= 0 else ()
+        if self.cosine_told >= 0:
+            self.bent = self.even()
         vague = self.vague()
         vague = sorted(set(vague).difference(self.bent)) if vague else vague
         if not vague and self._may_be_level():
@@ -374,7 +392,7 @@ class Descent(Polish):
 
     def _descend(self, start: np.ndarray) -> FitStatus:
         """Solve roughly, polish; where that does not settle, solve to the caller's tolerances, then by centred differences."""
-        problem, self.cosine_told, self.unasked = self.problem, -1., ()
+        problem, self.cosine_told, self.unasked, self.bent = self.problem, -1., (), ()
         if self.norm() <= VANISHED:
             self.go_to(self.x, self.r)
             return FitStatus.EXACT
@@ -607,10 +625,9 @@ class Descent(Polish):
             self.cosine_told = -1.
         verdict, success, silent, lost = self.judge(self._scale(), unmoved=reason == FitStatus.NO_EFFECT,
                                                     runs_off=reason == FitStatus.FLAT, cosine=self.cosine_told)
-        if verdict == "no minimum" and flat and self.cosine_told < 0 and (bent := {j for j in flat if self.bends_up(j)}):
+        if verdict == "no minimum" and flat and self.cosine_told < 0 and (bent := self._bent_of(flat)):
             self.bent = tuple(sorted({*self.bent, *bent}))
-            others = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*bent, *self.held]))
-            verdict, success, silent, lost = self.judge(self._scale(), cosine=length(self.J @ others.step(self.r)) / self.norm())
+            verdict, success, silent, lost = self.judge(self._scale(), cosine=self._left_without(bent))
         if vanished := {j for j in self._vanished(undetermined) if j not in self.bent and not self.bends_up(j)} if undetermined else set():
             undetermined = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*vanished])).undetermined()
             lost = tuple(sorted({*lost, *vanished}))

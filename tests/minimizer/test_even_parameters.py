@@ -56,6 +56,25 @@ def test_fit_and_batch_agree(text):
     assert single.chisqr == pytest.approx(least(text, y), rel=1e-9) and rows.chisqr[0] == pytest.approx(least(text, y), rel=1e-9)
 
 
+RELAXATION = "a + d/(1 + (x*t)**2)"
+
+
+@pytest.mark.parametrize("start", [.5, 0.])
+@pytest.mark.parametrize("seed", [0, 3, 7, 25])
+def test_where_an_amplitude_has_the_other_sign(seed, start):
+    """At t = 0, where d and a are one, chi-square bends up at t if d has the wrong sign; d can take the other one, and t is told."""
+    rng = np.random.default_rng(seed)
+    x, params = np.linspace(.3, 12, 60), Parameters()
+    y = 2 + 1.5/(1 + (.3*x)**2) + .05*rng.normal(size=60)
+    params.add_many(("a", rng.uniform(1, 4)), ("d", -.1), ("t", start))
+    f = gslfit.Formula(RELAXATION)
+    out, single = gslfit.minimize(lambda p: f(x=x, **p.valuesdict()) - y, params), gslfit.fit(RELAXATION, y, params, x=x)
+    for fitted in (out, single):
+        assert fitted.success and fitted.errorbars, fitted.message
+        assert fitted.chisqr < 60*.05**2*1.6
+        assert fitted.chisqr == pytest.approx(single.chisqr, rel=1e-8)
+
+
 EVEN = {"A + b**2*x": -1., "A*exp(-b**2*x)": 1., "A/(1 + (b*x)**2)": 1., "A*cos(b*x)": 1., "A*exp(-(b*x)**4)": 1.}
 HOW = {"linear": {}, "huber": {"loss": "huber", "f_scale": 10.}}
 
