@@ -59,14 +59,13 @@ def test_fit_and_batch_agree(text):
 RELAXATION = "a + d/(1 + (x*t)**2)"
 
 
-@pytest.mark.parametrize("start", [.5, 0.])
-@pytest.mark.parametrize("seed", [0, 3, 7, 25])
-def test_where_an_amplitude_has_the_other_sign(seed, start):
+@pytest.mark.parametrize(("seed", "d", "t"), [(3, -1., .05), (5, -3., .01), (16, -3., .01), (42, -.1, 0.), (30, -.1, 1e-3), (0, -.1, .5)])
+def test_where_an_amplitude_has_the_other_sign(seed, d, t):
     """At t = 0, where d and a are one, chi-square bends up at t if d has the wrong sign; d can take the other one, and t is told."""
     rng = np.random.default_rng(seed)
     x, params = np.linspace(.3, 12, 60), Parameters()
     y = 2 + 1.5/(1 + (.3*x)**2) + .05*rng.normal(size=60)
-    params.add_many(("a", rng.uniform(1, 4)), ("d", -.1), ("t", start))
+    params.add_many(("a", rng.uniform(1, 4)), ("d", d), ("t", t))
     f = gslfit.Formula(RELAXATION)
     out, single = gslfit.minimize(lambda p: f(x=x, **p.valuesdict()) - y, params), gslfit.fit(RELAXATION, y, params, x=x)
     for fitted in (out, single):
