@@ -90,12 +90,12 @@ def sharpen(descent: Any) -> str:
     Returns
     -------
     str
-        "lower": that led further down than next to the point, so it was no kink's minimum; "unseen": it led lower for as long as there were
-        evaluations; "": neither.
+        "lower": that led further down than next to the point, so it was no kink's minimum; "unseen": there were not the evaluations to tell
+        where differences end at a kink, or while it led lower; "": neither.
     """
+    begun, went, told = descent.norm(), False, descent.exact or not descent.slopes_jump
     if not affordable(descent):
-        return ""
-    begun, went = descent.norm(), False
+        return "" if told else "unseen"
     if not descent.exact:
         descent.go_to(descent.x, descent.r, True)
     for turn in range(SHARPER + 1):
@@ -109,7 +109,7 @@ def sharpen(descent: Any) -> str:
         descent.go_to(descent.x, descent.r, True)
     if descent.norm() < begun * (1 - NEAR[1]):
         return "lower"
-    return "unseen" if went and not affordable(descent) else ""
+    return "" if affordable(descent) or (told and not went) else "unseen"
 
 
 def affordable(descent: Any, calls: int = 0) -> bool:
