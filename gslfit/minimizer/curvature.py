@@ -10,7 +10,7 @@ All is done in coordinates in which J^T J is one, as `src/descent/curvature.h` h
 """
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ FALLS = 1e-10           # share by which the residual's length falls at least wh
 PROBE = 0.1             # of the residual's length: how far chi-square's curvature along a parameter is looked at
 VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted
 BLURRED = 1e6           # of a parameter's size: with such an error it is undetermined but for the rounding of a Jacobian by differences
+TOGETHER = (.1, 1e-2, 1e-3)     # roots of the rise of the residual's length, by which two parameters are moved together
 STRIDES, LONGER = 14, 8.    # of a look far along what J leaves open, to each side: each longer than the last by this
 STAYS = 1e-8            # share by which the residual's length rises at least where it does not stay
 SHARES = .5, -.5, .19, -.19, .05, -.05    # of a parameter, or of its size, that it is moved by
@@ -187,6 +188,24 @@ def _stays(descent: Any, way: np.ndarray) -> bool:
 def _may_look(descent: Any) -> bool:
     """Return whether there are evaluations left for another look, and to go on from what it finds."""
     return bool(descent.problem.fun.limit - descent.problem.fun.nfev >= 10 * (descent.p + 1))
+
+
+def go_down_together(descent: Any, bent: tuple[int, ...]) -> bool:
+    """Go down where chi-square bends up at each of some parameters alone, and down along two of them together; return whether it does."""
+    x, norm, moves = descent.x, descent.norm(), {}
+    for j in bent:
+        reach, ends = descent.bend_seen(j), np.repeat(x[None], 2, axis=0)
+        ends[:, j] += reach, -reach
+        rise = sum(length(descent.problem.fun(end)) / norm - 1 for end in np.clip(ends, descent.problem.lower, descent.problem.upper))
+        if 0 < rise < np.inf:
+            moves[j] = reach / np.sqrt(rise)
+    ways = []
+    for i, j in combinations(moves, 2):
+        for side in (1., -1.):
+            way = np.zeros(descent.p)
+            way[[i, j]] = moves[i], side * moves[j]
+            ways.append(way)
+    return _go_down(descent, ways, TOGETHER, FALLS)
 
 
 def leave_level(descent: Any) -> str:

@@ -294,9 +294,9 @@ class Descent(Polish):
     def _passes(self) -> bool:
         """Return whether the point reached may pass for a minimum of what J determines, though steps have not settled there."""
         qr = self.decompose()
-        if not (self.finite and qr.undetermined()):
+        if not self.finite:
             return False
-        if length(self.J @ qr.step(self.r)) <= UNTOLD * self.norm():
+        if qr.undetermined() and length(self.J @ qr.step(self.r)) <= UNTOLD * self.norm():
             return True
         self.bent = self._bent_of(self._flat())
         return bool(self.bent) and self._left_without(self.bent) <= UNTOLD
@@ -316,8 +316,13 @@ class Descent(Polish):
         That it could not be seen is an objection where a way before fell, or J leaves something open that it had told, or that it may tell
         elsewhere since it changes, or steps did not settle there, or what is vague has gone far from where it began.
         """
+        even = self.even()
         if self.cosine_told >= 0:
-            self.bent = self.even()
+            self.bent = even
+        if len(even) > 1:
+            from gslfit.minimizer.curvature import go_down_together
+            if go_down_together(self, even):
+                return "down"
         vague = self.vague()
         vague = sorted(set(vague).difference(self.bent)) if vague else vague
         if not vague and self._may_be_level():

@@ -305,18 +305,22 @@ cdef class Polish(DescentState):
         cdef object norms = self.first.first_norms
         cdef double first = 0. if norms is None else data_of(norms)[j]
         return self._bends(j, gslfit_came_in(numbers(self.x, self.p)[j], numbers(self.first.problem.x0, self.p)[j], first,
-                                             length(self.first.problem.r0)))
+                                             length(self.first.problem.r0))) > 0
 
-    cdef bint _bends(self, Py_ssize_t j, bint tells) except -1:
+    cpdef double bend_seen(self, Py_ssize_t j) except -1:
+        """Return over how far a move chi-square is seen to bend up at a parameter, 0 where it isn't."""
+        return self._bends(j, True)
+
+    cdef double _bends(self, Py_ssize_t j, bint tells) except -1:
         """Return the same, where it is known whether how far it has to go `tells`."""
         cdef double size = fmax(fabs(numbers(self.x, self.p)[j]), fabs(numbers(self.first.problem.x0, self.p)[j]))
         cdef double at = numbers(self.x, self.p)[j], norm = self.norm(), column = data_of(self.norms)[j], rise
         cdef double[4] places
         cdef gslfit_way way
         if self._bends_over(j, GSLFIT_BESIDE * size):
-            return True
+            return GSLFIT_BESIDE * size
         if not tells:
-            return False
+            return 0
         if column == 0 and self.first.first_norms is not None:
             column = data_of(self.first.first_norms)[j]
         way = gslfit_way_begin(column, size, norm)
@@ -327,7 +331,7 @@ cdef class Polish(DescentState):
                     rise = (self._length_at(j, places[1]) - norm) / norm
             if not gslfit_way_next(&way, rise):
                 break
-        return way.trial > 0 and self._bends_over(j, way.trial)
+        return way.trial if way.trial > 0 and self._bends_over(j, way.trial) else 0
 
     cdef bint _bends_over(self, Py_ssize_t j, double reach) except -1:
         """Return the same over a reach."""
@@ -356,7 +360,7 @@ cdef class Polish(DescentState):
         cdef Py_ssize_t j
         found = ()
         for j in range(self.p):
-            if gslfit_is_even(d[j], fmax(fabs(x[j]), fabs(start[j])), norm) and j not in self.held and self._bends(j, True):
+            if gslfit_is_even(d[j], fmax(fabs(x[j]), fabs(start[j])), norm) and j not in self.held and self._bends(j, True) > 0:
                 found += (j,)
         return found
 

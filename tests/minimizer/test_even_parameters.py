@@ -74,6 +74,21 @@ def test_where_an_amplitude_has_the_other_sign(seed, d, t):
         assert fitted.chisqr == pytest.approx(single.chisqr, rel=1e-8)
 
 
+@pytest.mark.parametrize("start", [0., 1e-9])
+@pytest.mark.parametrize("seed", range(4))
+def test_two_that_bend_up_each_alone(seed, start):
+    """At b = c = 0 chi-square bends up along b and along c, and down where c goes by -b: a saddle, which was a minimum."""
+    text, y = "a + (b**2 + c**2 + 3*b*c)*x", 1 - .5*X + .05*np.random.default_rng(seed).normal(size=X.size)
+    params, f = Parameters(), gslfit.Formula(text)
+    params.add_many(("a", 2.), ("b", start), ("c", start))
+    single, rows = gslfit.fit(text, y, params, x=X), gslfit.fit_batch(text, y[None], params, x=X)
+    lowest = np.sum((y - np.polyval(np.polyfit(X, y, 1), X))**2)
+    for fitted in (single.success, single.chisqr), (rows.success[0], rows.chisqr[0]):
+        assert fitted[0] and fitted[1] == pytest.approx(lowest, rel=1e-9)
+    out = gslfit.minimize(lambda p: f(x=X, **p.valuesdict()) - y, params)
+    assert out.chisqr == pytest.approx(lowest, rel=1e-9)
+
+
 EVEN = {"A + b**2*x": -1., "A*exp(-b**2*x)": 1., "A/(1 + (b*x)**2)": 1., "A*cos(b*x)": 1., "A*exp(-(b*x)**4)": 1.}
 HOW = {"linear": {}, "huber": {"loss": "huber", "f_scale": 10.}}
 
