@@ -41,6 +41,7 @@ FLAT = 1e-6             # share by which chi-square rises at least where a direc
 STEEP = 1e-2            # greatest cosine of the residual and a column from where Newton steps are tried
 FAR = 0.3               # relative size of a first Newton step that is no hope
 WAYS = (1., 1e-2)       # shares of a parameter's scale by which a direction without slope is tried
+NO_SIZE = tuple(64. ** k for k in range(-6, 5))         # the same of 1, where the parameter is 0 and began there, as in null_space.c
 SHORTER_WAYS = tuple(0.25 ** k for k in range(10))      # the same where chi-square is known to bend down
 LONGER_WAYS = tuple(4. ** k for k in range(8))           # the same of Gauss-Newton's step where it may bend by less than J^T J says
 SADDLE_FALLS = 1e-13    # share by which the residual's length falls at least along a measured curvature that is negative
@@ -149,13 +150,17 @@ def look_around(descent: Any, full: bool) -> str:
         "": neither.
     """
     d = descent.decompose().norms
-    ways = [way for j in np.flatnonzero(d == 0) if j not in descent.held for way in [_widened(descent, [j], np.ones(1))]]
+    idle = [j for j in np.flatnonzero(d == 0) if j not in descent.held]
+    ways = [_widened(descent, [j], np.ones(1)) for j in idle]
+    ways += [_widened(descent, [*two], np.array([1., side])) for two in combinations(idle, 2) for side in (1., -1.)]    # factors that are 0
+    sized = np.maximum(np.abs(descent.x), np.abs(descent.problem.x0)) > 0
+    unsized = [way for way in ways if not sized[way != 0].all()]
     free = np.flatnonzero(d > 0)
     null = []
     if free.size > descent.qr.rank:
         _, _, rows = np.linalg.svd(descent.J[:, free] / d[free], full_matrices=descent.n < free.size)    # all directions, not all points
         null = [_widened(descent, free, row / d[free]) for row in rows[descent.qr.rank:]]
-    if _go_down(descent, ways + null):
+    if _go_down(descent, ways + null) or _go_down(descent, unsized, NO_SIZE):
         return "down"
     bent = (descent.bent or descent.even()) if null else ()
     if (bent or not full) and _reach(descent, null, bent):

@@ -28,6 +28,7 @@ TURNED = 0.9            # of its length against itself that the shortest combina
 WAYS = (1., 1e-2, 1e-4)     # standard errors by which each coordinate is tried in the end, ...
 FINER = (1e-6, 1e-8)    # ... and each parameter besides, once that is known to be a minimum next to a kink
 SHARPER = 8             # times that a kink found by differences is looked for more closely
+GAINS = 1e-4            # of the reduced chi-square: by so much a step lowered chi-square that may go on
 BEYOND = 4.             # times what differences step over, where a piece beside a kink is taken
 WIDER = 30.             # times what a move next to the point may change: so far a piece is a parabola still
 SAME = 1e-6             # of its length: as little, and a step is the one before
@@ -90,10 +91,10 @@ def sharpen(descent: Any) -> str:
     Returns
     -------
     str
-        "lower": that led further down than next to the point, so it was no kink's minimum; "unseen": there were not the evaluations to tell
-        where differences end at a kink, or while it led lower; "": neither.
+        "lower": that led further down than next to the point, so it was no kink's minimum; "unseen": it led lower, by what counts, for as
+        long as there were evaluations, or there are more for another descent to go on with; "": neither.
     """
-    begun, went, told = descent.norm(), False, descent.exact or not descent.slopes_jump
+    begun, went, told = descent.norm(), False, descent.exact or not (descent.slopes_jump and descent.may_go_on)
     if not affordable(descent):
         return "" if told else "unseen"
     if not descent.exact:
@@ -103,8 +104,9 @@ def sharpen(descent: Any) -> str:
         if free is None:
             break
         here = Neighbourhood(descent, free)
-        went = here.sharpen() if turn < SHARPER and not descent.exact else here.go_down_beside()
-        if not went:
+        before, found = descent.norm(), here.sharpen() if turn < SHARPER and not descent.exact else here.go_down_beside()
+        went = found and before**2 - descent.norm()**2 > GAINS * descent.norm()**2 / max(descent.n - descent.p, 1)
+        if not found:
             break
         descent.go_to(descent.x, descent.r, True)
     if descent.norm() < begun * (1 - NEAR[1]):

@@ -227,6 +227,7 @@ class Descent(Polish):
     bent: tuple[int, ...] = ()  # parameters that J says nothing of where it ended, and that Newton's minimum is one of
     cosine_told = -1.           # of Newton's step where it ended, or of derivatives on both sides of a kink; < 0: neither
     unasked: tuple[int, ...] = ()   # parameters without a column there
+    may_go_on = False           # evaluations are kept beyond those that this way down may use, to go on from its end
     _solver: Any = None
 
     def __init__(self, problem: Problem, method: str = "lmsder", direct: bool = False, chief: Descent | None = None,
@@ -841,6 +842,7 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
                 continue
             calls.limit = min(allowed - RESERVE * allowed * bool(tried), calls.nfev + max(SHARE * (allowed - calls.nfev), least))
             descent = Descent(problem, way, direct=bool(tried), fell=fell_again(tried))
+            descent.may_go_on = calls.limit < allowed
             tried.append(descent.run())
             if len(tried) == 1 and may_be_astray(problem, tried[0]) and descent.first_J is not None:
                 calls.limit = min(allowed, calls.nfev + max(SHARE * (allowed - calls.nfev), least))

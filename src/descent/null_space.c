@@ -11,6 +11,9 @@ static const double SHARES[] = {0.5, 0.19, 0.05};
 enum { WAYS = 6 };                       /* for each span: shares and sides */
 enum { SLOWLY = 1, MOST_MOVES = 8 };     /* a share that is taken so often where chi-square stays over less than can be seen: a step that
                                           * sharpens for ever */
+enum { SCALES = 11 };                    /* of a way of a variable that has no column, and no size, */
+static const double FINEST = 1.0 / 68719476736, WIDER = 64;    /* the first one (64^-6), and each by what it is longer than the last */
+static const double TOGETHER[] = {0.1, 1e-2, 1e-3};     /* roots of the share by which the residual's length rises over a move */
 enum { STRIDES = 14 };                   /* along each side of a ray, */
 static const double LONGER = 8;          /* each longer than the last by this */
 static const double VAST = 10;           /* times a variable's size that its error may be, and it counts as determined */
@@ -115,9 +118,106 @@ static double left_to_rounding(const polisher *s, const double *x) {
     return GSLFIT_ROUNDING * most;
 }
 
-/* Go along a ray to the lowest of its strides. Returns whether chi-square falls; v is then moved. */
-static int go_along(polisher *s, const polish_data *data, double *v, const double *ray, double least, double plain, int most,
-                    int *used) {
+/* Whether x with variables i and j moved by such parts of their `moves` is lower; it is then `best`. */
+static int try_moved(polisher *s, const polish_data *data, const double *x, const double *moves, int i, double by_i, int j, double by_j,
+                     double *lowest, double *best) {
+    double at[MAX_FREE];
+    memcpy(at, x, s->p * sizeof *x);
+    at[i] = within(data, i, x[i] + by_i * moves[i]);
+    at[j] = within(data, j, x[j] + by_j * moves[j]);
+    const double found = gslfit_polish_length(s, data, at);
+    if (!(found < *lowest)) return 0;
+    memcpy(best, at, s->p * sizeof *x);
+    *lowest = found;
+    return 1;
+}
+
+/* Whether chi-square falls where one variable that has `moves` leaves x, or where two do (`pairs`). */
+static int bends_down(polisher *s, const polish_data *data, const double *x, const double *moves, int pairs, double *lowest, int most,
+                      int *used, double *best) {
+    int falls = 0;
+    for (int i = 0; i < s->p; i++)
+        for (int j = pairs ? i + 1 : i; moves[i] > 0 && j < (pairs ? s->p : i + 1); j++)
+            for (int m = 0; moves[j] > 0 && m < 2 * (int)(sizeof TOGETHER / sizeof *TOGETHER) && *used < most; m++, ++*used) {
+                const double by = (m & 1 ? -1 : 1) * TOGETHER[m / 2];
+                falls |= try_moved(s, data, x, moves, i, pairs ? fabs(by) : by, j, by, lowest, best);
+            }
+    return falls;
+}
+
+/* A variable that has no column, or another one with it, is moved by such shares of its size; of 1 where that is not known. */
+static int scales_of(double size, double other) { return size > 0 && other > 0 ? 3 : SCALES; }
+
+static double first_scale(double size, double other) { return scales_of(size, other) < SCALES ? 1 / (WIDER * WIDER) : FINEST; }
+
+static double moved(const polish_data *data, const double *v, const double *size, int k, double share) {
+    return within(data, k, v[k] + share * (size[k] > 0 ? size[k] : 1));
+}
+
+/* How far variable k goes for the length of the residual to rise by itself, if it goes on as it begins: it has no column, so it goes as far
+ * as can be seen. 0 where it isn't; -1 where chi-square falls, at `best`. */
+static double move_of(polisher *s, const polish_data *data, const double *v, const double *size, int k, double length, double least,
+                      int most, int *used, double *best) {
+    double share = first_scale(size[k], size[k]);
+    memcpy(best, v, s->p * sizeof *v);
+    for (int scale = scales_of(size[k], size[k]); scale-- && *used + 2 <= most; share *= WIDER) {
+        double rise = 0;
+        for (int side = -1; side <= 1; side += 2) {
+            best[k] = moved(data, v, size, k, side * share);
+            const double found = gslfit_polish_length(s, data, best);
+            ++*used;
+            if (found < least) return -1;
+            rise = fmax(rise, found / length - 1);
+        }
+        if (rise > GSLFIT_SEEN) return isfinite(rise) ? fabs(best[k] - v[k]) / sqrt(rise) : 0;
+    }
+    return 0;
+}
+
+/* Whether chi-square falls, at `best`, where two variables are moved together of which each by itself changes nothing: the factors of a
+ * product that are both 0. */
+static int falls_together(polisher *s, const polish_data *data, const double *v, const double *size, int i, int j, double least, int most,
+                          int *used, double *best) {
+    double share = first_scale(size[i], size[j]);
+    memcpy(best, v, s->p * sizeof *v);
+    for (int scale = scales_of(size[i], size[j]); scale-- && *used + 4 <= most; share *= WIDER)
+        for (int sides = 0; sides < 4; sides++) {
+            best[i] = moved(data, v, size, i, sides & 1 ? share : -share);
+            best[j] = moved(data, v, size, j, sides & 2 ? share : -share);
+            ++*used;
+            if (gslfit_polish_length(s, data, best) < least) return 1;
+        }
+    return 0;
+}
+
+int gslfit_null_space_wake(polisher *s, const polish_data *data, double *v, const double *size, int goes_on, double rounding, int most,
+                           const polished *end, const unsigned char *flags, double *moves, int *used) {
+    double lowest = end->length * (1 - GSLFIT_FALL) - rounding, best[MAX_FREE];
+    unsigned char inert[MAX_FREE];
+    int falls = 0, count = 0;
+    for (int k = 0; k < s->p; k++) {
+        moves[k] = 0;
+        inert[k] = !(flags[k] & (GSLFIT_HELD | GSLFIT_LOST)) && !end->bounds[k] && gslfit_is_even(end->norms[k], size[k], end->length) &&
+                   (s->bending[k] || end->norms[k] == 0);
+        count += inert[k];
+    }
+    for (int k = 0; k < s->p && !falls; k++) {
+        if (!inert[k] || (size[k] > 0 && count == 1 && !goes_on)) continue;  /* over its size it has been looked at */
+        moves[k] = move_of(s, data, v, size, k, end->length, lowest, most, used, best);
+        falls = moves[k] < 0;
+        inert[k] = moves[k] == 0;
+    }
+    falls = falls || bends_down(s, data, v, moves, 1, &lowest, most, used, best);
+    for (int i = 0; i < s->p && !falls; i++)
+        for (int j = i + 1; inert[i] && j < s->p && !falls; j++)
+            falls = inert[j] && falls_together(s, data, v, size, i, j, lowest, most, used, best);
+    if (falls) memcpy(v, best, s->p * sizeof *v);
+    return falls;
+}
+
+/* Go along a ray to the lowest of its strides, and beside them by `moves`. Returns whether chi-square falls; v is then moved. */
+static int go_along(polisher *s, const polish_data *data, double *v, const double *ray, const double *moves, double least, double plain,
+                    int most, int *used) {
     double x[MAX_FREE], best[MAX_FREE], lowest = least, far = 1;
     int falls = 0;
     for (int stride = 0; stride < STRIDES && *used < most && stride_to(s, data, v, ray, far, x); stride++, far *= LONGER) {
@@ -128,20 +228,25 @@ static int go_along(polisher *s, const polish_data *data, double *v, const doubl
             lowest = found;
             falls = 1;
         } else if (falls || !(found <= plain + rounding) || rounding > plain) break;
+        else {
+            double lower = lowest - rounding;
+            falls = bends_down(s, data, x, moves, 0, &lower, most, used, best);
+            if (falls) break;
+        }
     }
     if (falls) memcpy(v, best, s->p * sizeof *v);
     return falls;
 }
 
-int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
-                            const polished *end, int *used) {
+int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, const double *size, const double *moves, double rounding,
+                            int most, const polished *end, int *used) {
     const double least = end->length * (1 - GSLFIT_FALL) - rounding, plain = end->length * (1 + STAYS) + rounding;
     double rays[MAX_FREE][MAX_FREE];
     int count = 0;
     while (count < MAX_FREE && gslfit_polish_null(s, count, size, rays[count])) count++;  /* before the polisher goes elsewhere */
     for (int which = 0; which < count; which++)
         for (int side = 0; side < 2; side++) {
-            if (go_along(s, data, v, rays[which], least, plain, most, used)) return 1;
+            if (go_along(s, data, v, rays[which], moves, least, plain, most, used)) return 1;
             for (int j = 0; j < s->p; j++) rays[which][j] = -rays[which][j];
         }
     return 0;

@@ -32,10 +32,18 @@ GSLFIT_RARE
 null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, int full, double rounding,
                                           int most, const polished *end, int *used);
 
-/* After a look at v: whether chi-square falls far along straight lines in J's null space, in at most `most` evaluations; their number is
- * added to `used`. Where it falls, v is moved to the lowest place found. The polisher is elsewhere afterwards. */
+/* After a look at v: whether chi-square falls along a variable whose column is next to none, for all that its derivatives say nothing, or
+ * along two of them together; v is then moved. How far each goes for the length of the residual to rise by itself is said in `moves` (p), 0
+ * for all others, and for a single one with a size unless a reach `goes_on` from it. The flags are those of judgement.h. */
 GSLFIT_RARE
-int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
-                            const polished *end, int *used);
+int gslfit_null_space_wake(polisher *s, const polish_data *data, double *v, const double *size, int goes_on, double rounding, int most,
+                           const polished *end, const unsigned char *flags, double *moves, int *used);
+
+/* After a look at v: whether chi-square falls far along straight lines in J's null space, in at most `most` evaluations; their number is
+ * added to `used`. What has `moves` may bend it down there: where an amplitude that is open has the other sign. Where it falls, v is moved
+ * to the lowest place found. The polisher is elsewhere afterwards. */
+GSLFIT_RARE
+int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, const double *size, const double *moves, double rounding,
+                            int most, const polished *end, int *used);
 
 #endif
