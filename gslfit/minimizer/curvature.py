@@ -172,7 +172,8 @@ def look_around(descent: Any, full: bool) -> str:
 
 def _stays(descent: Any, way: np.ndarray) -> bool:
     """Return whether chi-square stays as it is along a way of the null space, over half the size of what moves there visibly: a centre and
-    a width of 1e11 whose quotient tells. Not where what is held at a bound makes it so: an amplitude and a constant are one where a rate is 0.
+    a width of 1e11 whose quotient tells. Not where what is held at a bound makes it so: an amplitude and a constant are one where a rate
+    is 0.
     """
     x, norm, problem = descent.x, descent.norm(), descent.problem
     open_ = descent.qr.undetermined()
