@@ -188,7 +188,7 @@ def _stays(descent: Any, way: np.ndarray) -> bool:
         return False
     held = np.isin(np.arange(descent.p), descent.held)
     inside, along = (np.where(held, problem.x0, point) for point in (x, there))
-    return not held.any() or bool(length(problem.fun(along) - problem.fun(inside)) <= FLAT * norm + descent.rounding())
+    return not held.any() or bool(length(problem.fun(along) - problem.fun(inside)) <= VISIBLE * norm)
 
 
 def _may_look(descent: Any) -> bool:
