@@ -515,7 +515,12 @@ cdef class Differences:
                     whole += ((far[i] - r[i]) / change) * ((far[i] - r[i]) / change)
                     second += ((far[i] - 2 * near[i] + r[i]) / change) * ((far[i] - 2 * near[i] + r[i]) / change)
                 self.second = change * sqrt(second)
-                return sqrt(second / whole) if 0 < ASTRIDE * ASTRIDE * whole < second else 0
+                if 0 < ASTRIDE * ASTRIDE * whole < second:
+                    return sqrt(second / whole)
+                if self.second > DULL * self.precision * fmax(self.first, fabs(base / side) * change):
+                    self.L[j] = fabs(side) / sqrt(second)
+                    return sqrt(second)
+                return 0
         for i in range(self.n):
             column[i] = 0
         return 0
