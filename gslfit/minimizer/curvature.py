@@ -41,7 +41,7 @@ FLAT = 1e-6             # share by which chi-square rises at least where a direc
 STEEP = 1e-2            # greatest cosine of the residual and a column from where Newton steps are tried
 FAR = 0.3               # relative size of a first Newton step that is no hope
 WAYS = (1., 1e-2)       # shares of a parameter's scale by which a direction without slope is tried
-NO_SIZE = tuple(64. ** k for k in range(-6, 5))         # the same of 1, where the parameter is 0 and began there, as in null_space.c
+NO_SIZE = tuple(64. ** k for k in (0, -1, 1, -2, 2, -3, 3, -4, 4, -5, -6))      # the same of 1, where the parameter is 0 and began there
 SHORTER_WAYS = tuple(0.25 ** k for k in range(10))      # the same where chi-square is known to bend down
 LONGER_WAYS = tuple(4. ** k for k in range(8))           # the same of Gauss-Newton's step where it may bend by less than J^T J says
 SADDLE_FALLS = 1e-13    # share by which the residual's length falls at least along a measured curvature that is negative
@@ -152,15 +152,13 @@ def look_around(descent: Any, full: bool) -> str:
     d = descent.decompose().norms
     idle = [j for j in np.flatnonzero(d == 0) if j not in descent.held]
     ways = [_widened(descent, [j], np.ones(1)) for j in idle]
-    ways += [_widened(descent, [*two], np.array([1., side])) for two in combinations(idle, 2) for side in (1., -1.)]    # factors that are 0
-    sized = np.maximum(np.abs(descent.x), np.abs(descent.problem.x0)) > 0
-    unsized = [way for way in ways if not sized[way != 0].all()]
+    unsized = [j for j in idle if descent.x[j] == descent.problem.x0[j] == 0]
     free = np.flatnonzero(d > 0)
     null = []
     if free.size > descent.qr.rank:
         _, _, rows = np.linalg.svd(descent.J[:, free] / d[free], full_matrices=descent.n < free.size)    # all directions, not all points
         null = [_widened(descent, free, row / d[free]) for row in rows[descent.qr.rank:]]
-    if _go_down(descent, ways + null) or _go_down(descent, unsized, NO_SIZE):
+    if _go_down(descent, ways + null) or (unsized and _wake(descent, unsized)):
         return "down"
     bent = (descent.bent or descent.even()) if null else ()
     if (bent or not full) and _reach(descent, null, bent):
@@ -168,6 +166,28 @@ def look_around(descent: Any, full: bool) -> str:
     if full and any(_stays(descent, way) for way in null):
         return "flat"
     return _beside(descent, [j for j in descent.vague() if d[j] > 0], full)
+
+
+def _wake(descent: Any, which: list[int]) -> bool:
+    """Move parameters of no known size that have no column, as `gslfit_null_space_wake` does for programs: alone, and with the others
+    refitted, to which they may give columns. Return whether chi-square falls.
+    """
+    x, r, norm, problem = descent.x, descent.r, descent.norm(), descent.problem
+    lowest, found = norm * (1 - FALLS) - descent.rounding(), None
+    for refits in (False, True):
+        for j, share, side in product(which, NO_SIZE, (1.,) if refits else (1., -1.)):
+            trial = x.copy()
+            trial[j] = np.clip(side * share, problem.lower[j], problem.upper[j])
+            if (refits and found) or trial[j] == 0 or not _may_look(descent):
+                continue
+            there = problem.fun(trial)
+            if refits and length(there) < 2 * norm:
+                trial, there = _refitted(descent, trial, j)
+            if length(there) < lowest:
+                lowest, found = length(there), (trial, there)
+    descent.go_to(*(found or (x, r)))
+    descent.decompose()
+    return found is not None
 
 
 def _stays(descent: Any, way: np.ndarray) -> bool:

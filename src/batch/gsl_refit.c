@@ -774,10 +774,9 @@ static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
     const double rounding = rounding_at(&r->last);
     const int goes_on = r->first.rank < p;
     int falls = gslfit_null_space_wake(r->polisher, &r->data, x, size, goes_on, rounding, most, &r->last, end->flags, moves, &used);
-    const int woken = used;
     if (!falls && goes_on)
         falls = gslfit_null_space_reach(r->polisher, &r->data, x, size, moves, rounding, most, &r->last, &used);
-    if (!falls && used > woken) come_back(r, x, end);
+    if (!falls && used > 0) come_back(r, x, end);
     return gone(r, x, falls, used, end);
 }
 

@@ -16,7 +16,7 @@
  *                       determined all parameters at the start, and at the end leaves some open along which chi-square stays as it is (a
  *                       peak that has narrowed onto one point); or it leaves more of them open than at the start, or one that is AFAR
  *                       times its start; or it leaves open, or as good as that, what the model is linear in, by a hundred times the data,
- *                       beside a vast error of what curves it. So has one run off that is AFAR times its start, and so far out turned the
+ *                       beside a vast error of what curves it. So has one run off that is a million times its start, and so far out turned the
  *                       curve round and round that a move by a few times its start, or by its last digits, changes its column (an angle of
  *                       1e10: derivatives vanish there in one place or another). The same where chi-square was seen to fall along what is
  *                       open, and where J still tells all, but some by an error of VAGUE times their size, beside which Gauss-Newton
@@ -166,12 +166,13 @@ static inline int gslfit_came_in(double x, double start, double first_norm, doub
 /* Whether a verdict may be another one once it is known which parameters are bent. */
 static inline int gslfit_may_be_bent(gslfit_verdict verdict) { return verdict == GSLFIT_LOST_EFFECT || verdict == GSLFIT_SILENCED; }
 
-/* How far to move a parameter that has gone AFAR, to see whether it has turned the curve round and round: a few times its start, a good
- * turn of what turned with it there, or by its last digits; 0 where it has not gone so far. Over neither is a model another one, and a
- * column changes by less than TURNED_BY of itself. */
+/* How far to move a parameter that has gone to a million times its start, to see whether it has turned the curve round and round: a few
+ * times its start, a good turn of what turned with it there, or by its last digits; 0 where it has not gone so far. Over neither is a model
+ * another one, and a column changes by less than TURNED_BY of itself. */
 #define GSLFIT_TURNED_BY 0.1
+#define GSLFIT_ROUND 1e6
 static inline double gslfit_next_turn(double x, double start) {
-    return start != 0 && fabs(x) > GSLFIT_AFAR * fabs(start) ? fmax(3 * fabs(start), 64 * DBL_EPSILON * fabs(x)) : 0;
+    return start != 0 && fabs(x) > GSLFIT_ROUND * fabs(start) ? fmax(3 * fabs(start), 64 * DBL_EPSILON * fabs(x)) : 0;
 }
 
 /* What rounding is measured by, from the length of the data (not zero) and the greatest |J_j| |x_j|. */

@@ -11,7 +11,7 @@ static const double SHARES[] = {0.5, 0.19, 0.05};
 enum { WAYS = 6 };                       /* for each span: shares and sides */
 enum { SLOWLY = 1, MOST_MOVES = 8 };     /* a share that is taken so often where chi-square stays over less than can be seen: a step that
                                           * sharpens for ever */
-enum { SCALES = 11 };                    /* of a way of a variable that has no column, and no size, */
+enum { SCALES = 11, UNIT = 6 };          /* of a way of a variable that has no column, and no size; which of them is 1 */
 static const double FINEST = 1.0 / 68719476736, WIDER = 64;    /* the first one (64^-6), and each by what it is longer than the last */
 static const double TOGETHER[] = {0.1, 1e-2, 1e-3};     /* roots of the share by which the residual's length rises over a move */
 enum { STRIDES = 14 };                   /* along each side of a ray, */
@@ -145,49 +145,59 @@ static int bends_down(polisher *s, const polish_data *data, const double *x, con
     return falls;
 }
 
-/* A variable that has no column, or another one with it, is moved by such shares of its size; of 1 where that is not known. */
-static int scales_of(double size, double other) { return size > 0 && other > 0 ? 3 : SCALES; }
-
-static double first_scale(double size, double other) { return scales_of(size, other) < SCALES ? 1 / (WIDER * WIDER) : FINEST; }
-
-static double moved(const polish_data *data, const double *v, const double *size, int k, double share) {
-    return within(data, k, v[k] + share * (size[k] > 0 ? size[k] : 1));
+/* Whether chi-square is less than `lowest`, and how much it then is, at `best`, where variable k stays where it is in x and all others are
+ * refitted: not where one of them runs off, by a column that is next to nothing. */
+static int falls_refitted(polisher *s, const polish_data *data, const double *x, const double *size, int k, const polished *end, int most,
+                          int *used, double *lowest, double *best) {
+    unsigned char flags[MAX_FREE] = {0};
+    double at[MAX_FREE];
+    int spent = 0;
+    if (*used + MOST_BESIDE > most) return 0;
+    memcpy(at, x, s->p * sizeof *x);
+    flags[k] = GSLFIT_HELD;
+    const double found = refitted(s, data, at, flags, 0, 0, end->length, MOST_BESIDE, most - *used, &spent);
+    *used += spent;
+    for (int j = 0; j < s->p; j++) {
+        const double reach = fmax(size[j], end->norms[j] > 0 ? end->length / end->norms[j] : 0);
+        if (!(fabs(at[j] - x[j]) <= (reach > 0 ? GSLFIT_VAGUE * reach : 1 / FINEST))) return 0;
+    }
+    if (!(found < *lowest)) return 0;
+    memcpy(best, at, s->p * sizeof *x);
+    *lowest = found;
+    return 1;
 }
 
 /* How far variable k goes for the length of the residual to rise by itself, if it goes on as it begins: it has no column, so it goes as far
- * as can be seen. 0 where it isn't; -1 where chi-square falls, at `best`. */
-static double move_of(polisher *s, const polish_data *data, const double *v, const double *size, int k, double length, double least,
+ * as can be seen, by shares of its size, or of 1 where that is not known. 0 where it isn't; -1 where chi-square falls, at `best`: the lowest
+ * place, or else the first where it falls once the others are refitted, to which it may give columns (factors that are both 0). */
+static double move_of(polisher *s, const polish_data *data, const double *v, const double *size, int k, const polished *end, double least,
                       int most, int *used, double *best) {
-    double share = first_scale(size[k], size[k]);
-    memcpy(best, v, s->p * sizeof *v);
-    for (int scale = scales_of(size[k], size[k]); scale-- && *used + 2 <= most; share *= WIDER) {
-        double rise = 0;
+    const int scales = size[k] > 0 ? 3 : SCALES;
+    double far = size[k] > 0 ? size[k] / (WIDER * WIDER) : FINEST, lowest = least, seen = 0, x[MAX_FREE], rises[SCALES], places[SCALES];
+    int count = 0, falls = 0;
+    memcpy(x, v, s->p * sizeof *v);
+    for (; count < scales && *used + 2 <= most; far *= WIDER, count++) {
+        rises[count] = 0;
         for (int side = -1; side <= 1; side += 2) {
-            best[k] = moved(data, v, size, k, side * share);
-            const double found = gslfit_polish_length(s, data, best);
+            x[k] = within(data, k, v[k] + side * far);
+            const double found = gslfit_polish_length(s, data, x);
             ++*used;
-            if (found < least) return -1;
-            rise = fmax(rise, found / length - 1);
+            rises[count] = fmax(rises[count], found / end->length - 1);
+            if (!(found < lowest)) continue;
+            memcpy(best, x, s->p * sizeof *x);
+            lowest = found;
+            falls = 1;
         }
-        if (rise > GSLFIT_SEEN) return isfinite(rise) ? fabs(best[k] - v[k]) / sqrt(rise) : 0;
+        places[count] = x[k];
+        if (!(seen > 0) && rises[count] > GSLFIT_SEEN && isfinite(rises[count])) seen = far / sqrt(rises[count]);
     }
-    return 0;
-}
-
-/* Whether chi-square falls, at `best`, where two variables are moved together of which each by itself changes nothing: the factors of a
- * product that are both 0. */
-static int falls_together(polisher *s, const polish_data *data, const double *v, const double *size, int i, int j, double least, int most,
-                          int *used, double *best) {
-    double share = first_scale(size[i], size[j]);
-    memcpy(best, v, s->p * sizeof *v);
-    for (int scale = scales_of(size[i], size[j]); scale-- && *used + 4 <= most; share *= WIDER)
-        for (int sides = 0; sides < 4; sides++) {
-            best[i] = moved(data, v, size, i, sides & 1 ? share : -share);
-            best[j] = moved(data, v, size, j, sides & 2 ? share : -share);
-            ++*used;
-            if (gslfit_polish_length(s, data, best) < least) return 1;
-        }
-    return 0;
+    /* the others then, from the known size, or 1, to either side */
+    for (int which = 0, scale = size[k] > 0 ? 2 : UNIT; which < 2 * SCALES && !falls; scale += ++which & 1 ? -which : which) {
+        if (scale < 0 || scale >= count || !(rises[scale] < 1)) continue;
+        x[k] = places[scale];
+        falls = falls_refitted(s, data, x, size, k, end, most, used, &lowest, best);
+    }
+    return falls ? -1 : seen;
 }
 
 int gslfit_null_space_wake(polisher *s, const polish_data *data, double *v, const double *size, int goes_on, double rounding, int most,
@@ -203,16 +213,14 @@ int gslfit_null_space_wake(polisher *s, const polish_data *data, double *v, cons
     }
     for (int k = 0; k < s->p && !falls; k++) {
         if (!inert[k] || (size[k] > 0 && count == 1 && !goes_on)) continue;  /* over its size it has been looked at */
-        moves[k] = move_of(s, data, v, size, k, end->length, lowest, most, used, best);
+        moves[k] = move_of(s, data, v, size, k, end, lowest, most, used, best);
         falls = moves[k] < 0;
-        inert[k] = moves[k] == 0;
     }
-    falls = falls || bends_down(s, data, v, moves, 1, &lowest, most, used, best);
-    for (int i = 0; i < s->p && !falls; i++)
-        for (int j = i + 1; inert[i] && j < s->p && !falls; j++)
-            falls = inert[j] && falls_together(s, data, v, size, i, j, lowest, most, used, best);
-    if (falls) memcpy(v, best, s->p * sizeof *v);
-    return falls;
+    if (falls || bends_down(s, data, v, moves, 1, &lowest, most, used, best)) {
+        memcpy(v, best, s->p * sizeof *v);
+        return 1;
+    }
+    return 0;
 }
 
 /* Go along a ray to the lowest of its strides, and beside them by `moves`. Returns whether chi-square falls; v is then moved. */

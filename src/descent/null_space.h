@@ -32,9 +32,10 @@ GSLFIT_RARE
 null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, int full, double rounding,
                                           int most, const polished *end, int *used);
 
-/* After a look at v: whether chi-square falls along a variable whose column is next to none, for all that its derivatives say nothing, or
- * along two of them together; v is then moved. How far each goes for the length of the residual to rise by itself is said in `moves` (p), 0
- * for all others, and for a single one with a size unless a reach `goes_on` from it. The flags are those of judgement.h. */
+/* After a look at v: whether chi-square falls along a variable whose column is next to none, for all that its derivatives say nothing, the
+ * others refitted, or along two of them together; v is then moved. How far each goes for the length of the residual to rise by itself is
+ * said in `moves` (p), 0 for all others, and for a single one with a size unless a reach `goes_on` from it. The flags are those of
+ * judgement.h. The polisher is elsewhere afterwards, if any were `used`. */
 GSLFIT_RARE
 int gslfit_null_space_wake(polisher *s, const polish_data *data, double *v, const double *size, int goes_on, double rounding, int most,
                            const polished *end, const unsigned char *flags, double *moves, int *used);

@@ -91,6 +91,7 @@ def test_two_that_bend_up_each_alone(seed, start):
 
 NONE = {"a + b**2*x": 1 + .5*X, "A*exp(-b**2*x)": 2*np.exp(-.5*X), "A*cos(b*x)": 2*np.cos(.5*X), "a + b*c*x": 1 - .5*X,
         "a + b*c*x + 0*d": 1 + .5*X, "a + A/(1 + (b*x)**2)": 2 + 1.5/(1 + (.3*X)**2), "a - A/(1 + (b*x)**2)": 2 + 1.5/(1 + (.3*X)**2)}
+REFITTED = {"a + b*x + c*x**2 + d*sin(f*x)": 1 + .5*X - .1*X**2 + 2*np.sin(1.3*X), "A*cos(b*x)*exp(-c*x**2)": 2*np.cos(.8*X)*np.exp(-.1*X**2)}
 
 
 @pytest.mark.parametrize("unit", [1., 1e-9])
@@ -107,6 +108,19 @@ def test_what_has_no_column_where_it_starts(text, unit):
     out = gslfit.minimize(lambda p: f(x=X, **p.valuesdict()) - y, params)
     for success, chisqr in (single.success, single.chisqr), (rows.success[0], rows.chisqr[0]), (out.success, out.chisqr):
         assert success and chisqr < 2*unit**2*np.sum(NOISE**2)
+
+
+@pytest.mark.parametrize("text", REFITTED)
+def test_what_gives_others_a_column(text):
+    """Chi-square falls along such a parameter once the others are refitted: the amplitude of a frequency that is no longer 0."""
+    f, params = gslfit.Formula(text), Parameters()
+    for name in f.params:
+        params.add(name, .3 if name == "A" else 0.)
+    y = REFITTED[text] + NOISE
+    single, rows = gslfit.fit(text, y, params, x=X), gslfit.fit_batch(text, y[None], params, x=X)
+    out = gslfit.minimize(lambda p: f(x=X, **p.valuesdict()) - y, params)
+    for success, chisqr in (single.success, single.chisqr), (rows.success[0], rows.chisqr[0]), (out.success, out.chisqr):
+        assert success and chisqr < 2*np.sum(NOISE**2)
 
 
 EVEN = {"A + b**2*x": -1., "A*exp(-b**2*x)": 1., "A/(1 + (b*x)**2)": 1., "A*cos(b*x)": 1., "A*exp(-(b*x)**4)": 1.}
