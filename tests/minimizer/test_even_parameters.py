@@ -91,7 +91,8 @@ def test_two_that_bend_up_each_alone(seed, start):
 
 NONE = {"a + b**2*x": 1 + .5*X, "A*exp(-b**2*x)": 2*np.exp(-.5*X), "A*cos(b*x)": 2*np.cos(.5*X), "a + b*c*x": 1 - .5*X,
         "a + b*c*x + 0*d": 1 + .5*X, "a + A/(1 + (b*x)**2)": 2 + 1.5/(1 + (.3*X)**2), "a - A/(1 + (b*x)**2)": 2 + 1.5/(1 + (.3*X)**2)}
-REFITTED = {"a + b*x + c*x**2 + d*sin(f*x)": 1 + .5*X - .1*X**2 + 2*np.sin(1.3*X), "A*cos(b*x)*exp(-c*x**2)": 2*np.cos(.8*X)*np.exp(-.1*X**2)}
+REFITTED = {"a + b*x + c*x**2 + d*sin(f*x)": 1 + .5*X - .1*X**2 + 2*np.sin(1.3*X),
+            "A*cos(b*x)*exp(-c*x**2)": 2*np.cos(.8*X)*np.exp(-.1*X**2)}
 
 
 @pytest.mark.parametrize("unit", [1., 1e-9])
