@@ -150,7 +150,7 @@ def look_around(descent: Any, full: bool) -> str:
         "": neither.
     """
     d = descent.decompose().norms
-    idle = [j for j in np.flatnonzero(d == 0) if j not in descent.held]
+    idle = [j for j in np.flatnonzero(d == 0).tolist() if j not in descent.held]
     ways = [_widened(descent, [j], np.ones(1)) for j in idle]
     unsized = [j for j in idle if descent.x[j] == descent.problem.x0[j] == 0]
     free = np.flatnonzero(d > 0)

@@ -33,6 +33,7 @@ OUTLYING = 1e3          # times the chi-square of most data sets, each by its po
 FEW = .25               # the part of the data sets that may be so
 MIDDLE = 1e70           # greatest data or weights whose squares, and those of what they are made of, are in range: so far as by it
 FIRST_SHARE = .5        # of the evaluations allowed, for a robust loss's first descents
+TELLERS = 8             # data sets by themselves, of each formula, that may tell where a shared parameter begins
 ROUNDS = 12             # descents, after each of which data sets may be left out or taken in again
 
 
@@ -384,9 +385,42 @@ class Fitting:
                 self.shared = begun.shared
             for group, values in zip(groups, begun.local if begun.told else [], strict=begun.told):
                 self.of(group).values[:, group.which] = values
+        self._begin_awake()
         self.shared_first = self.shared.copy()
         for known in self.known:
             known.first = known.values.copy()
+
+    def _begin_awake(self) -> None:
+        """Have parameters that start at 0, and have no column in any data set there, begin where fits of single data sets lead them: normal
+        equations say nothing of them. Shared ones begin as one data set has them all, the first that tells of one.
+        """
+        groups, count = self._groups(), len(self.shared)
+        with np.errstate(all="ignore"):
+            sums = [group.sums(group.put(self.shared, group.values), count) for group in groups]
+        lengths = sum((np.einsum("ssm->s", each.shared_block) for each in sums), np.zeros(count))
+        idle, told = (self.shared == 0) & (lengths == 0), False
+        for group, each in zip(groups, sums, strict=True):
+            known, own = self.of(group), (group.values == 0) & (np.einsum("qqm->qm", each.block) == 0)
+            asked = own.any(axis=0)
+            asked[:TELLERS] |= bool(idle[group.shared.whole].any()) and not told
+            places = group.which[asked]
+            if not places.size:
+                continue
+            names = (*(self.sets.shared[k] for k in group.shared.whole), *known.names)
+            starts = {**self._starts(known), **dict(zip(known.names, known.values, strict=True)),
+                      **{self.sets.shared[k]: float(self.shared[k]) for k in group.shared.whole}}
+            found = refit(known.part, self.sets, places, known.looked, {}, starts, self.options, names)
+            self.nfev += int(found.nfev.max())
+            good = np.isin(found.status, SUCCESSES)
+            for k, name in enumerate(known.names):
+                moved = own[k, asked] & good
+                known.values[k, places[moved]] = found.values[name][moved]
+            ends = np.array([found.values[self.sets.shared[k]] for k in group.shared.whole]).reshape(len(group.shared.whole), -1)
+            tellers = np.flatnonzero(good & (ends[idle[group.shared.whole]] != 0).any(axis=0))
+            if tellers.size and not told:
+                told, which = True, group.shared.whole[idle[group.shared.whole]]
+                self.shared = self.shared.copy()
+                self.shared[which] = np.clip(ends[idle[group.shared.whole], tellers[0]], self.low[which], self.high[which])
 
     def _begin_near(self, loss: str) -> None:
         """Have parameters that the formulas are linear in begin where they fit best beside the other starts, if they are far off: steps of

@@ -451,8 +451,11 @@ def look(part: Part, sets: Sets, starts: dict[str, Any], options: FitOptions) ->
 
 
 def refit(part: Part, sets: Sets, which: np.ndarray, looked: BatchInputs, shared: dict[str, float], starts: dict[str, Any],
-          options: FitOptions) -> BatchResult:
-    """Fit some data sets of a part each for itself, the shared parameters held: in lanes, and where that is in doubt by GSL's solvers."""
+          options: FitOptions, names: tuple[str, ...] | None = None) -> BatchResult:
+    """Fit some data sets of a part each for itself, the shared parameters held: in lanes, and where that is in doubt by GSL's solvers.
+
+    Where the `names` of those that are to vary are given, shared ones among them are each data set's own.
+    """
     given = part.given
     parts: dict[str, Any] = {"y": given.y[which], "x": {name: _rows(array, which) for name, array in given.x.items()},
                              "mask": None if looked.mask is None else _rows(looked.mask, which),
@@ -462,7 +465,8 @@ def refit(part: Part, sets: Sets, which: np.ndarray, looked: BatchInputs, shared
                     "limits": limits if limits.bounds else None,
                     "response": None if given.response is None else given.response[which]})
     narrow = part._replace(given=own)
-    job = local_job(narrow, sets, shared, {name: np.asarray(value)[which] if np.ndim(value) else value for name, value in starts.items()})
+    given_starts = {name: np.asarray(value)[which] if np.ndim(value) else value for name, value in starts.items()}
+    job = local_job(narrow, sets, shared, given_starts, names)
     again = BATCH.read({"nan_policy": "omit" if options.nan_policy == "omit" else "mark", "threads": options.threads,
                         "loss": options.loss, "f_scale": options.f_scale, "covar": True})
     return run_batch(job, own, again)

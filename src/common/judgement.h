@@ -16,13 +16,13 @@
  *                       determined all parameters at the start, and at the end leaves some open along which chi-square stays as it is (a
  *                       peak that has narrowed onto one point); or it leaves more of them open than at the start, or one that is AFAR
  *                       times its start; or it leaves open, or as good as that, what the model is linear in, by a hundred times the data,
- *                       beside a vast error of what curves it. So has one run off that is a million times its start, and so far out turned the
- *                       curve round and round that a move by a few times its start, or by its last digits, changes its column (an angle of
- *                       1e10: derivatives vanish there in one place or another). The same where chi-square was seen to fall along what is
- *                       open, and where J still tells all, but some by an error of VAGUE times their size, beside which Gauss-Newton
- *                       promises more than is left to fall (two decays on their way to become one, by amplitudes of 1e4 of both signs): at
- *                       a minimum it does not. Not where chi-square rises to both sides of it by its second derivative (`bent`: d in d**2
- *                       at 0): that is no plain, but a parameter that J does not determine, (b).
+ *                       beside a vast error of what curves it. So has one run off that is a million times its start, and so far out turned
+ *                       the curve round and round that a move by a few times its start, or by its last digits, changes its column (an
+ *                       angle of 1e10: derivatives vanish there in one place or another). The same where chi-square was seen to fall
+ *                       along what is open, and where J still tells all, but some by an error of VAGUE times their size, beside which
+ *                       Gauss-Newton promises more than is left to fall (two decays on their way to become one, by amplitudes of 1e4 of
+ *                       both signs): at a minimum it does not. Not where chi-square rises to both sides of it by its second derivative
+ *                       (`bent`: d in d**2 at 0): that is no plain, but a parameter that J does not determine, (b).
  *       SILENCED        The same where a parameter lies on a bound, which may be what silences it (an amplitude of 0 silences centre and
  *                       width, a temperature of 0 itself: nothing pushes it there). A doubt: the caller steps inside, where the silenced
  *                       parameters make the residual's largest part fall, and some of the way back to the start, and fits again. It is
@@ -34,7 +34,9 @@
  *                       evidence: its length says how large the damping is. Or the evaluations ended before chi-square's curvature was
  *                       known, and the Gauss-Newton step, which may be far from Newton's, is not next to nothing.
  *   (e) AT_BOUND        At least one parameter is held at a bound that chi-square pushes it against; the others are at their minimum.
- *   (b) RANK_DEFICIENT  At the minimum of what J determines, and J's columns are dependent, or a parameter has no effect and had none.
+ *   (b) RANK_DEFICIENT  At the minimum of what J determines, and J's columns are dependent, or a parameter has no effect and had none. One
+ *                       that has no column is moved first, to both sides, as far as can be seen, and the others refitted beside it: it may
+ *                       have no slope where it starts (b of b**2 at 0), and give others theirs (the factors of a product that are both 0).
  *       MINIMUM         At a minimum, J of full rank.
  *
  * Everything is measured in the parameters themselves (not in what a bounds transform steps in), and in the weighted residual.

@@ -312,7 +312,7 @@ cdef class Polish(DescentState):
         return self._bends(j, True)
 
     cdef double _bends(self, Py_ssize_t j, bint tells) except -1:
-        """Return the same, where it is known whether how far it has to go `tells`."""
+        """Return over how far a move it does, 0 where it doesn't; it is known whether how far it has to go to be seen `tells`."""
         cdef double size = fmax(fabs(numbers(self.x, self.p)[j]), fabs(numbers(self.first.problem.x0, self.p)[j]))
         cdef double at = numbers(self.x, self.p)[j], norm = self.norm(), column = data_of(self.norms)[j], rise
         cdef double[4] places

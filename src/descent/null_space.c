@@ -12,7 +12,7 @@ enum { WAYS = 6 };                       /* for each span: shares and sides */
 enum { SLOWLY = 1, MOST_MOVES = 8 };     /* a share that is taken so often where chi-square stays over less than can be seen: a step that
                                           * sharpens for ever */
 enum { SCALES = 11, UNIT = 6 };          /* of a way of a variable that has no column, and no size; which of them is 1 */
-static const double FINEST = 1.0 / 68719476736, WIDER = 64;    /* the first one (64^-6), and each by what it is longer than the last */
+static const double FINEST = 0x1p-36, WIDER = 64;               /* the first one (64^-6), and each by what it is longer than the last */
 static const double TOGETHER[] = {0.1, 1e-2, 1e-3};     /* roots of the share by which the residual's length rises over a move */
 enum { STRIDES = 14 };                   /* along each side of a ray, */
 static const double LONGER = 8;          /* each longer than the last by this */
@@ -168,8 +168,8 @@ static int falls_refitted(polisher *s, const polish_data *data, const double *x,
 }
 
 /* How far variable k goes for the length of the residual to rise by itself, if it goes on as it begins: it has no column, so it goes as far
- * as can be seen, by shares of its size, or of 1 where that is not known. 0 where it isn't; -1 where chi-square falls, at `best`: the lowest
- * place, or else the first where it falls once the others are refitted, to which it may give columns (factors that are both 0). */
+ * as can be seen, by shares of its size, or of 1 where that is not known. 0 where it isn't; -1 where chi-square falls, at `best`: the
+ * lowest place, or else the first where it falls once the others are refitted, to which it may give columns (factors that are both 0). */
 static double move_of(polisher *s, const polish_data *data, const double *v, const double *size, int k, const polished *end, double least,
                       int most, int *used, double *best) {
     const int scales = size[k] > 0 ? 3 : SCALES;

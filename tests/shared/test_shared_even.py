@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from gslfit import FitStatus, fit, fit_batch, fit_shared
+from gslfit import FitStatus, Formula, fit, fit_batch, fit_shared
 
 X = np.linspace(0, 5, 40)
 EVEN = {"A + b**2*x": -1., "A*exp(-b**2*x)": 1., "A/(1 + (b*x)**2)": 1., "A*cos(b*x)": 1., "A*exp(-(b*x)**4)": 1.}
@@ -83,3 +83,23 @@ def test_from_its_bound_in_any_unit(text, unit):
     right = ((y - y.mean(axis=1, keepdims=True))**2).sum()
     found = fit_shared(text, y, x=x*unit, shared="b", start={"A": 1., "b": 0.}, bounds={"b": (0, None)})
     assert found.success and found.chisqr == pytest.approx(right, rel=1e-9)
+
+
+NONE = {"a + b**2*x": lambda x: 1 + .5*x, "A*cos(b*x)": lambda x: 2*np.cos(.5*x), "a + b*c*x": lambda x: 1 - .5*x,
+        "a + A/(1 + (b*x)**2)": lambda x: 2 + 1.5/(1 + (.3*x)**2), "a - A/(1 + (b*x)**2)": lambda x: 2 + 1.5/(1 + (.3*x)**2),
+        "a + A*x + c*x**2 + d*sin(b*x)": lambda x: 1 + .5*x - .1*x**2 + 2*np.sin(1.3*x)}
+
+
+@pytest.mark.parametrize("shared", [("a",), ("b",), ("A",), ("c",), ("d",), None], ids=str)
+@pytest.mark.parametrize("text", NONE)
+def test_what_has_no_column_where_it_starts(text, shared):
+    """A parameter that starts at 0, where chi-square has no slope along it: it was no effect, a success where all are shared."""
+    names = Formula(text).params
+    if shared is not None and shared[0] not in names:
+        pytest.skip("it has no such parameter")
+    x = np.linspace(.1, 5, 40)
+    Y = NONE[text](x) + .02*np.random.default_rng(1).normal(size=(3, 40))
+    start = {name: {"a": 1.5, "A": .3}.get(name, 0.) for name in names}
+    found = fit_shared(text, Y, x=x, shared=shared or names, start=start)
+    assert found.success and not found.left_out.size, found.message
+    assert found.chisqr < 3*40*.02**2*1.5
