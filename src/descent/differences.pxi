@@ -47,6 +47,7 @@ cdef double SINGLE = 2.0 ** -23              # that of float32
 cdef double CURVED = 2e-5    # a centred difference whose halves differ by more than this share is taken again with its own length
 cdef double LOST = 1e-6      # a parameter smaller than this share of what changes the residual by its own length is next to zero
 cdef double FAR_OUT = 1e-3   # of where its column was measured: a parameter nearer to 0 that had no effect there may have one
+cdef int TRIALS = 20         # steps by which the first column of a parameter is looked for, as far as numbers go
 cdef double DULL = 1e3       # a column must stand above the residual's rounding by this factor, or its first step grows
 cdef double ALIKE = 0.1      # share by which a faint column may differ from the same over twice the step and be believed
 cdef double NOISY = 1e-4     # such a difference that matters
@@ -413,7 +414,7 @@ cdef class Differences:
         cdef Py_ssize_t attempt
         if base < 0 and base - step >= self.low[j]:
             step = -step                        # away from zero
-        for attempt in range(8):
+        for attempt in range(8 if self.first > 0 else TRIALS):
             wanted, step = step, self._inside(j, base, step)
             at[j] = base + step
             moved = at[j] - base
@@ -432,7 +433,7 @@ cdef class Differences:
             elif (self.d[j] == 0 and change < DULL * self.precision * size
                   and (base == 0 or fabs(step) < fmax(own, 1e-3 * fabs(base)))):
                 # next to zero nothing tells the parameter's scale but the residual: it may be an offset
-                step = own if 1e-3 * fabs(base) <= fabs(step) < own else step * (100 if attempt < 3 else 1e6)
+                step = own if 1e-3 * fabs(base) <= fabs(step) < own else step * (100 if attempt < 3 else 1e6 if attempt < 7 else 1e30)
             elif self.d[j] == 0 and base == 0 and change > 1e-3 * size and size > 0:
                 step *= sqrt(self.precision) * size / change
             elif self.d[j] == 0 and fabs(step) > fabs(base) > 0 and change > 1e-3 * size:
