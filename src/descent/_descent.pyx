@@ -47,6 +47,7 @@ cdef double EXACT_DIGITS = 1e-13    # the same for the caller's own Jacobian
 cdef double FORWARD_ERROR = 1e-7, CENTRED_ERROR = 1e-10, FINE_ERROR = 1e-12, EXACT_ERROR = 1e-15
 cdef double MOVED = 1e-6            # how far from the fit's end, in units of |x|, the Jacobian of its covariance may be taken
 cdef double BENT = 3e-5             # the same in units of the length on which its columns change
+cdef double TURNED = 1e-3           # share of the last move's effect by which the caller's Jacobian may be wrong about it
 cdef double LOOSEST = 1e-3          # greatest cosine of a minimum where columns are nearly dependent
 cdef double VAST = 10               # times a parameter's size that its error may be, and it counts as determined
 cdef int TURNS = 30                 # Jacobians that a polish may take
@@ -101,6 +102,7 @@ cdef class Polish(DescentState):
         cdef int turn
         for turn in range(TURNS):
             start, norm = self.x, self.norm()
+            begun = self.r
             near = near or expected <= CENTRE
             central = central or (near and not self._one_sided(LIKELY, False))
             if turn or central:
@@ -124,7 +126,7 @@ cdef class Polish(DescentState):
             done = (self._close(start, move, central) and (not move > 0 or self._is_told(expected / move * self.effect(start)))
                     and (expected * self._seen(start) <= target * move or (move <= 1e3 * digits and rate > CONTRACTS)))
             if done and (central or self._one_sided(fmax(least, self.bend), True)):
-                if not central or not self.refine():
+                if not central or not (self._has_turned_since(start, begun) or self.refine()):
                     return True
             if central and self.effect(start) <= fmax(self.rounding(), self._blur()):
                 return True             # rounding is all that is left
@@ -251,6 +253,15 @@ cdef class Polish(DescentState):
         if move <= MOVED or self.exact or move > 1e-3:
             return move <= MOVED
         return self.bent(start) <= BENT if central else move * self.turning <= SAFE * BENT     # False for NaN
+
+    cdef bint _has_turned_since(self, object start, object begun) except -1:
+        """Return whether the residual, `begun` at `start`, does not change on the way here as the caller's Jacobian there says: it is another
+        one here. What differences see of that they tell by the lengths on which columns change.
+        """
+        if not self.exact:
+            return False
+        promised = self.J @ self._way(start)
+        return length(self.r - begun - promised) > TURNED * length(promised) + self.rounding()
 
     cpdef double rounding(self) except -1:
         """Return what of the residual's length may be rounding."""
