@@ -50,6 +50,9 @@ PROBE = 0.1             # of the residual's length: how far chi-square's curvatu
 VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted
 BLURRED = 1e6           # of a parameter's size: with such an error it is undetermined but for the rounding of a Jacobian by differences
 TOGETHER = (.1, 1e-2, 1e-3)     # roots of the rise of the residual's length, by which two parameters are moved together
+FAINT = 1e-5            # greatest cosine of the residual and a column at a bound that may be no push against it
+INWARDS = tuple(1e-3 * 8. ** k for k in range(4))       # of a parameter's size, that it is moved inside from such a bound, ...
+NO_WAY = 1e-3           # ... for as long as the residual's length rises by less than this share
 STRIDES, LONGER = 14, 8.    # of a look far along what J leaves open, to each side: each longer than the last by this
 STAYS = 1e-8            # share by which the residual's length rises at least where it does not stay
 SHARES = .5, -.5, .19, -.19, .05, -.05    # of a parameter, or of its size, that it is moved by
@@ -232,6 +235,33 @@ def go_down_together(descent: Any, bent: tuple[int, ...]) -> bool:
             way[[i, j]] = moves[i], side * moves[j]
             ways.append(way)
     return _go_down(descent, ways, TOGETHER, FALLS)
+
+
+def leave_bound(descent: Any) -> bool:
+    """Step inside from bounds that nothing can be told to push parameters against, the others refitted, as `leave_bound` of
+    `src/batch/gsl_refit.c` does; return whether chi-square falls there.
+    """
+    x, r, norm, problem = descent.x, descent.r, descent.norm(), descent.problem
+    least = norm * (1 - FALLS) - descent.rounding()
+    faint = [j for j in descent.held if abs(descent.slopes()[j]) <= FAINT * norm]
+    for j in faint:
+        inside = 1. if x[j] - problem.lower[j] <= problem.upper[j] - x[j] else -1.
+        for share in INWARDS:
+            trial = x.copy()
+            trial[j] = np.clip(x[j] + inside * share * max(abs(x[j]), abs(problem.x0[j])), problem.lower[j], problem.upper[j])
+            if trial[j] == x[j] or not _may_look(descent):
+                break
+            trial, there = _refitted(descent, trial, j)
+            if length(there) < least:
+                descent.go_to(trial, there)
+                descent.decompose()
+                return True
+            if not length(there) <= norm * (1 + NO_WAY):
+                break
+    if faint:
+        descent.go_to(x, r)
+        descent.decompose()
+    return False
 
 
 def leave_level(descent: Any) -> str:

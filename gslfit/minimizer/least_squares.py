@@ -317,6 +317,10 @@ class Descent(Polish):
         That it could not be seen is an objection where a way before fell, or J leaves something open that it had told, or that it may tell
         elsewhere since it changes, or steps did not settle there, or what is vague has gone far from where it began.
         """
+        if self.held:
+            from gslfit.minimizer.curvature import leave_bound
+            if leave_bound(self):
+                return "down"
         even = self.even()
         if self.cosine_told >= 0:
             self.bent = even
