@@ -299,6 +299,9 @@ class Descent(Polish):
             return False
         if qr.undetermined() and length(self.J @ qr.step(self.r)) <= UNTOLD * self.norm():
             return True
+        weak = self.weak(FLAT)
+        if not weak or self._left_without(weak) > UNTOLD:       # no evaluations for nothing
+            return False
         self.bent = self._bent_of(self._flat())
         return bool(self.bent) and self._left_without(self.bent) <= UNTOLD
 

@@ -61,7 +61,7 @@ LEFT = ("7001:53214", "91001:72504", "102001:399025", "103001:1611525", "110001:
 # the start and at the end
 LEFT_BY_MINIMIZE = ("1400:4031", "1911:111536", "1921:5725", "1931:37540", "1941:18755", "1941:30636", "1941:59997",
                     "2021:49094", "2021:58311", "2091:55479",
-                    "2103:3154")
+                    "2103:3154", "2105:38051", "2107:91526")
 # those of `fit`: an edge sharper than differences of its place, a parameter that enters squared and is 0 beside a residual at rounding, a
 # peak that its bounds push off
 LEFT_BY_FIT = ("3007:6720", "3007:7987", "3007:83017")
