@@ -255,8 +255,8 @@ cdef class Polish(DescentState):
         return self.bent(start) <= BENT if central else move * self.turning <= SAFE * BENT     # False for NaN
 
     cdef bint _has_turned_since(self, object start, object begun) except -1:
-        """Return whether the residual, `begun` at `start`, does not change on the way here as the caller's Jacobian there says: it is another
-        one here. What differences see of that they tell by the lengths on which columns change.
+        """Return whether the residual, `begun` at `start`, does not change on the way here as the caller's Jacobian there says: it is
+        another one here. What differences see of that they tell by the lengths on which columns change.
         """
         if not self.exact:
             return False
