@@ -54,7 +54,8 @@ LEFT = ("7001:53214", "91001:72504", "102001:399025", "103001:1611525", "110001:
         "142001:732212", "142001:1596676",
         "144001:3036232", "144001:3036640", "144001:3036655", "144001:3036810", "144001:3036817", "144001:3036988", "144001:1416812",
         "144001:3036461", "144001:3036656", "144001:3036663", "144001:1096582", "144001:2272301", "144001:3036378", "144001:3036645",
-        "144001:3036948", "144001:778077", "144001:2246018", "144001:2385864", "144001:2788753")
+        "144001:3036948", "144001:778077", "144001:2246018", "144001:2385864", "144001:2788753",
+        "146001:364477", "146001:1226605", "146001:2318979")
 # those of `minimize`: two of three decays in one, whose amplitudes of both signs could grow; the last digits of differences; data of
 # 1e-155 and less; a model that a parameter's last digit changes by all of what is left; residuals at the rounding of the model at the
 # start; parameters that enter squared and are 0, where chi-square falls with others that they leave open; edges that no point sees, at
