@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 BLUR: float
+CLOSE: float
 NEXT_TO: float
 
 def room(x: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64],

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.minimizer._descent import ScaledQR
+from gslfit.minimizer._descent import CLOSE, ScaledQR
 from gslfit.minimizer.precision import EPS, LEVEL
 from gslfit.objective._loss import length
 from gslfit.records import Record
@@ -50,7 +50,6 @@ PROBE = 0.1             # of the residual's length: how far chi-square's curvatu
 VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted
 BLURRED = 1e6           # of a parameter's size: with such an error it is undetermined but for the rounding of a Jacobian by differences
 TOGETHER = (.1, 1e-2, 1e-3)     # roots of the rise of the residual's length, by which two parameters are moved together
-FAINT = 1e-5            # greatest cosine of the residual and a column at a bound that may be no push against it
 INWARDS = tuple(1e-3 * 8. ** k for k in range(4))       # of a parameter's size, that it is moved inside from such a bound, ...
 NO_WAY = 1e-3           # ... for as long as the residual's length rises by less than this share
 STRIDES, LONGER = 14, 8.    # of a look far along what J leaves open, to each side: each longer than the last by this
@@ -136,7 +135,7 @@ def newton(descent: Any) -> str:
     return ""
 
 
-def look_around(descent: Any, full: bool) -> str:
+def look_around(descent: Any, full: bool, even: tuple[int, ...]) -> str:
     """Try the directions in which the residual has no slope: along the Jacobian's null space, and parameters without effect.
 
     Parameters
@@ -144,6 +143,8 @@ def look_around(descent: Any, full: bool) -> str:
     descent : Descent
     full : bool
         The Jacobian was of full rank at the start.
+    even : tuple of int
+        Parameters that chi-square bends up at though their columns are next to none.
 
     Returns
     -------
@@ -163,8 +164,7 @@ def look_around(descent: Any, full: bool) -> str:
         null = [_widened(descent, free, row / d[free]) for row in rows[descent.qr.rank:]]
     if _go_down(descent, ways + null) or (unsized and _wake(descent, unsized)):
         return "down"
-    bent = (descent.bent or descent.even()) if null else ()
-    if (bent or not full) and _reach(descent, null, bent):
+    if (even or not full) and _reach(descent, null, even):
         return "down"
     if full and any(_stays(descent, way) for way in null):
         return "flat"
@@ -177,17 +177,26 @@ def _wake(descent: Any, which: list[int]) -> bool:
     """
     x, r, norm, problem = descent.x, descent.r, descent.norm(), descent.problem
     lowest, found = norm * (1 - FALLS) - descent.rounding(), None
-    for refits in (False, True):
-        for j, share, side in product(which, NO_SIZE, (1.,) if refits else (1., -1.)):
-            trial = x.copy()
-            trial[j] = np.clip(side * share, problem.lower[j], problem.upper[j])
-            if (refits and found) or trial[j] == 0 or not _may_look(descent):
-                continue
-            there = problem.fun(trial)
-            if refits and length(there) < 2 * norm:
-                trial, there = _refitted(descent, trial, j)
-            if length(there) < lowest:
-                lowest, found = length(there), (trial, there)
+
+    def moved(j: int, to: float) -> np.ndarray:
+        trial = x.copy()
+        trial[j] = np.clip(to, problem.lower[j], problem.upper[j])
+        return trial
+
+    for j, share, side in product(which, NO_SIZE, (1., -1.)):
+        trial = moved(j, side * share)
+        if trial[j] != 0 and _may_look(descent) and length(there := problem.fun(trial)) < lowest:
+            lowest, found = length(there), (trial, there)
+    for j, share in product(which if found is None else (), NO_SIZE):
+        trial = moved(j, share)
+        if trial[j] == 0 or not _may_look(descent):
+            continue
+        there = problem.fun(trial)
+        if length(there) < 2 * norm:
+            trial, there = _refitted(descent, trial, j)
+        if length(there) < lowest:
+            found = trial, there
+            break
     descent.go_to(*(found or (x, r)))
     descent.decompose()
     return found is not None
@@ -243,7 +252,7 @@ def leave_bound(descent: Any) -> bool:
     """
     x, r, norm, problem = descent.x, descent.r, descent.norm(), descent.problem
     least = norm * (1 - FALLS) - descent.rounding()
-    faint = [j for j in descent.held if abs(descent.slopes()[j]) <= FAINT * norm]
+    faint = [j for j in descent.held if abs(descent.slopes()[j]) <= CLOSE * norm]
     for j in faint:
         inside = 1. if x[j] - problem.lower[j] <= problem.upper[j] - x[j] else -1.
         for share in INWARDS:

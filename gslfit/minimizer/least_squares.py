@@ -345,7 +345,7 @@ class Descent(Polish):
         far = np.abs(self.x) > AFAR * np.abs(begun)
         full = ScaledQR(first.first_J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
         opened = full or bool((far & (begun != 0))[self.qr.undetermined()].any())
-        found = look_around(self, opened)
+        found = look_around(self, opened, self.bent or even)
         gone = any(abs(self.x[j]) > GONE * abs(begun[j]) > 0 for j in vague)
         counts = found != "unseen" or self.fell or gone
         return found if counts or (self.decompose().undetermined() and (opened or not settled or self._has_turned())) else ""

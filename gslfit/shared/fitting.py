@@ -394,6 +394,8 @@ class Fitting:
         """Have parameters that start at 0, and have no column in any data set there, begin where fits of single data sets lead them: normal
         equations say nothing of them. Shared ones begin as one data set has them all, the first that tells of one.
         """
+        if (self.shared != 0).all() and all((known.values != 0).all() for known in self.known):
+            return
         groups, count = self._groups(), len(self.shared)
         with np.errstate(all="ignore"):
             sums = [group.sums(group.put(self.shared, group.values), count) for group in groups]
@@ -401,26 +403,26 @@ class Fitting:
         idle, told = (self.shared == 0) & (lengths == 0), False
         for group, each in zip(groups, sums, strict=True):
             known, own = self.of(group), (group.values == 0) & (np.einsum("qqm->qm", each.block) == 0)
+            whole, asleep = group.shared.whole, idle[group.shared.whole]
             asked = own.any(axis=0)
-            asked[:TELLERS] |= bool(idle[group.shared.whole].any()) and not told
+            asked[:TELLERS] |= bool(asleep.any()) and not told
             places = group.which[asked]
             if not places.size:
                 continue
-            names = (*(self.sets.shared[k] for k in group.shared.whole), *known.names)
+            shared = [self.sets.shared[k] for k in whole]
             starts = {**self._starts(known), **dict(zip(known.names, known.values, strict=True)),
-                      **{self.sets.shared[k]: float(self.shared[k]) for k in group.shared.whole}}
-            found = refit(known.part, self.sets, places, known.looked, {}, starts, self.options, names)
+                      **dict(zip(shared, self.shared[whole].tolist(), strict=True))}
+            found = refit(known.part, self.sets, places, known.looked, {}, starts, self.options, (*shared, *known.names))
             self.nfev += int(found.nfev.max())
             good = np.isin(found.status, SUCCESSES)
             for k, name in enumerate(known.names):
                 moved = own[k, asked] & good
                 known.values[k, places[moved]] = found.values[name][moved]
-            ends = np.array([found.values[self.sets.shared[k]] for k in group.shared.whole]).reshape(len(group.shared.whole), -1)
-            tellers = np.flatnonzero(good & (ends[idle[group.shared.whole]] != 0).any(axis=0))
+            ends = np.array([found.values[name] for name in shared]).reshape(len(shared), -1)[asleep]
+            tellers = np.flatnonzero(good & (ends != 0).any(axis=0))
             if tellers.size and not told:
-                told, which = True, group.shared.whole[idle[group.shared.whole]]
-                self.shared = self.shared.copy()
-                self.shared[which] = np.clip(ends[idle[group.shared.whole], tellers[0]], self.low[which], self.high[which])
+                told, which, self.shared = True, whole[asleep], self.shared.copy()
+                self.shared[which] = np.clip(ends[:, tellers[0]], self.low[which], self.high[which])
 
     def _begin_near(self, loss: str) -> None:
         """Have parameters that the formulas are linear in begin where they fit best beside the other starts, if they are far off: steps of

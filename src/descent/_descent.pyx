@@ -53,6 +53,7 @@ cdef double VAST = 10               # times a parameter's size that its error ma
 cdef int TURNS = 30                 # Jacobians that a polish may take
 
 NEXT_TO = 0.3                       # standard errors that a Gauss-Newton step promises at most where finer differences may tell
+CLOSE = GSLFIT_CLOSE                # a cosine below it is a minimum's, as judgement.h has it
 BLUR = GSLFIT_ROUNDING / EPS        # times the relative precision of a residual: what judgement.h takes for its rounding
 
 cdef dict VERDICTS = {GSLFIT_NOT_MINIMUM: "no minimum", GSLFIT_NO_EFFECT: "no effect", GSLFIT_LOST_EFFECT: "lost",
