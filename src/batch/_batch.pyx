@@ -21,6 +21,10 @@ from batch cimport fit_transform as transform_t
 from judgement cimport GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING
 from program cimport gslfit_isa_choose, gslfit_isa_name, program
 
+cdef extern from "Python.h":
+    int Py_IsInitialized() nogil
+
+
 cnp.import_array()
 MOST_CORRELATED = SHORT     # points of a fit whose residuals depend on each other
 NEGLIGIBLE, ROUNDING = GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING     # of src/common/judgement.h
@@ -57,8 +61,11 @@ cdef class _Caller:
             return 1
 
 
-cdef int pulse(void *who, long done) noexcept with gil:
-    return (<_Caller>who).ask(done)
+cdef int pulse(void *who, long done) noexcept nogil:
+    if not Py_IsInitialized():      # the interpreter has ended: a daemon thread that asked for its lock would crash
+        return 1
+    with gil:
+        return (<_Caller>who).ask(done)
 
 
 cdef class FitTransform:
