@@ -21,10 +21,6 @@ from batch cimport fit_transform as transform_t
 from judgement cimport GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING
 from program cimport gslfit_isa_choose, gslfit_isa_name, program
 
-cdef extern from "Python.h":
-    int Py_IsInitialized() nogil
-
-
 cnp.import_array()
 MOST_CORRELATED = SHORT     # points of a fit whose residuals depend on each other
 NEGLIGIBLE, ROUNDING = GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING     # of src/common/judgement.h
@@ -32,6 +28,7 @@ F8, I4, I1 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8)
 
 
 include "batch/strided.pxi"
+include "common/interpreter.pxi"
 include "objective/losses.pxi"
 
 
@@ -62,7 +59,7 @@ cdef class _Caller:
 
 
 cdef int pulse(void *who, long done) noexcept nogil:
-    if not Py_IsInitialized():      # the interpreter has ended: a daemon thread that asked for its lock would crash
+    if not Py_IsInitialized():
         return 1
     with gil:
         return (<_Caller>who).ask(done)

@@ -1,5 +1,6 @@
 # What FdfSolver, NonlinearSolver and LargeSolver share. Included by each extension, so that these meet at C structs only.
 include "common/arrays.pxi"
+include "common/interpreter.pxi"
 
 from gslfit.checks import is_integer, tolerance, truth, whole
 from gslfit.errors import FitStatus
@@ -36,12 +37,18 @@ cdef check(int status, doing):
     return checked(status, doing)
 
 
-cdef int watch(void *who) noexcept with gil:
-    return (<_Solver>who).tell()
+cdef int watch(void *who) noexcept nogil:
+    if not Py_IsInitialized():
+        return 1
+    with gil:
+        return (<_Solver>who).tell()
 
 
-cdef int pulse(void *who) noexcept with gil:
-    return (<_Solver>who).listen()
+cdef int pulse(void *who) noexcept nogil:
+    if not Py_IsInitialized():
+        return 1
+    with gil:
+        return (<_Solver>who).listen()
 
 
 cdef object start_of(object x, size_t p):

@@ -98,6 +98,15 @@ EXPORT int interrupted_f(const vector *x, void *params, vector *f)    /* takes a
         f->data[i * f->stride] = x->data[i * x->stride] - 1;
     return 0;
 }}
+EXPORT int long_f(const vector *x, void *params, vector *f)     /* longer than an interpreter takes to end */
+{{
+    struct timespec pause = {{0, 500000000}};
+    (void) params;
+    nanosleep(&pause, NULL);
+    for (size_t i = 0; i < f->size; i++)
+        f->data[i * f->stride] = x->data[i * x->stride] - 1;
+    return 0;
+}}
 """
 SIGNATURES = {"decay_f": "int (const gsl_vector *, void *, gsl_vector *)", "decay_df": "int (const gsl_vector *, void *, gsl_matrix *)"}
 
@@ -389,6 +398,26 @@ def test_an_interrupt_does_not_wait_for_a_jacobian(library):
     finally:
         signal.signal(signal.SIGINT, before)
     assert 5 <= calls.value < 10
+
+
+DAEMON = """
+import ctypes, sys, threading, time
+from gslfit.multifit import FdfSolver, Function_fdf
+library, c = ctypes.CDLL({path!r}), ctypes.CDLL(None)
+def fit():
+    function = Function_fdf.from_pointers(ctypes.cast(library.long_f, ctypes.c_void_p).value, None, 2, 2)
+    FdfSolver(2, 2).set(function, [0, 0])
+threading.Thread(target=fit, daemon=True).start()
+time.sleep(0.2)
+c.on_exit(c.sleep, None)
+sys.exit(1)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs on_exit, of the C library")
+def test_a_process_ends_amid_a_jacobian_in_a_daemon_thread(library):
+    """Python is not asked anything once it has ended: here the process, which ends with status 1, sleeps for as many seconds then."""
+    assert subprocess.run([sys.executable, "-c", DAEMON.format(path=library._name)], timeout=60).returncode == 1
 
 
 CYTHON = """
