@@ -699,7 +699,7 @@ class Descent(Polish):
                 J[:, j] = 0
         qr = ScaledQR(J, self.rank_tolerance, np.isin(np.arange(self.p), [*self.held]))
         return end._replace(x=x, residual=r, jacobian=J, cosines=np.zeros(self.p), dead=tuple(sorted({*dead, *qr.undetermined()})),
-                            lost=tuple(dead), factors=qr.factors(), norms=qr.norms, idle=())
+                            lost=tuple(dead), factors=qr.factors(), norms=qr.norms, idle=(), converged=True, reason=FitStatus.EXACT)
 
     def _inert(self) -> bool:
         """Return whether the residual stays as it is wherever a parameter that isn't held goes by a part of its size: then it is no

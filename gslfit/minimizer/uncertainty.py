@@ -176,13 +176,21 @@ def ending(status: FitStatus, result: Any, said: str = "", further: Sequence[str
     return " ".join([first, *held, *further]) if held or further else first
 
 
+def _beyond_doubles(J: np.ndarray, names: Sequence[str]) -> str:
+    """Return which derivative is not finite, or the column of which the length isn't."""
+    if len(places := np.argwhere(~np.isfinite(J))):
+        row, column = places[0].tolist()
+        return f"The Jacobian is {J[row, column]} in row {row}, the derivative by {names[column]}."
+    column = int(np.argmax(np.abs(J).max(axis=0)))
+    return f"The derivatives by {names[column]} are as large as {np.abs(J[:, column]).max():.3g}: the length of their column overflows."
+
+
 def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_covar: bool = True) -> list[str]:
     """Return what the caller should know about errors that can't be had, a sentence each."""
     n, p = solution.jacobian.shape
     said = []
     if solution.reason == FitStatus.NONFINITE:
-        row, column = np.argwhere(~np.isfinite(solution.jacobian))[0].tolist()
-        said.append(f"The Jacobian is {solution.jacobian[row, column]} in row {row}, the derivative by {names[column]}.")
+        said.append(_beyond_doubles(solution.jacobian, names))
     if n <= p and scale_covar:
         said.append(f"{n} residuals leave no degrees of freedom for errors of {p} parameters.")
     if solution.held:

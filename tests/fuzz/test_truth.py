@@ -24,7 +24,7 @@ def test_successes_are_minima(entry):
     seed, successes, most = QUICK[entry]
     tally = fuzz(entry, seed, successes)
     assert tally.successes >= successes
-    assert len(tally.faults) <= most, tally.report()
+    assert len(tally.faults) <= most and not tally.broken, tally.report()
 
 
 @pytest.mark.slow
@@ -34,7 +34,7 @@ def test_many_successes_are_minima(entry):
     seed, successes, most = SLOW[entry]
     tally = fuzz(entry, seed, successes)
     assert tally.successes >= successes
-    assert len(tally.faults) <= most, tally.report()
+    assert len(tally.faults) <= most and not tally.broken, tally.report()
 
 
 # seed and row of ends that were called successes: on their way to a bound where the model has no value, held at a bound by what others had
@@ -111,8 +111,9 @@ MENDED_BY_MINIMIZE = ((700, 570), (700, 1481), (700, 2711), (700, 568), (700, 27
 # smooth valley that passed for a kink, a disk of no radius
 MENDED_BY_FIT = ((1500, 12713), (2001, 76214), (2001, 47188), (3009, 50109))
 
-# minima that were called failures: parameters that enter by their squares
-FOUND = ((700, 60), (700, 1848), (700, 3505), (700, 4680), (1931, 17085), (2031, 14560), (2061, 114801), (2081, 15330), (2101, 2231))
+# minima that were called failures: parameters that enter by their squares; an IndexError where what has vanished is 0
+FOUND = ((700, 60), (700, 1848), (700, 3505), (700, 4680), (1931, 17085), (2031, 14560), (2061, 114801), (2081, 15330), (2101, 2231),
+         (2117, 61940))
 
 
 # minima that `fit_batch` called failures: silenced by a bound for all that the lanes said

@@ -1,4 +1,4 @@
-"""Fuzz fits, and count successes that are not at a minimum, and minima that are called failures.
+"""Fuzz fits, and count successes that are not at a minimum, minima that are called failures, and errors that aren't gslfit's own.
 
     python tests/fuzz/truth.py --entry fit_batch --successes 500000 --seed 1
     python tests/fuzz/truth.py --entry fit --replay 1:4711
@@ -28,6 +28,7 @@ from fuzz.certificate import at_rounding, certified, chi_square, look, rows_of
 from fuzz.draws import draw
 from fuzz.entries import ROWS, RUN
 from fuzz.judge import FAULT, Verdict, by_scipy, effects, judge
+from gslfit import errors
 from gslfit.curves._batch import instruction_set
 
 # successes of fit_batch that are known not to be at a minimum (AVX-512): exact data and residuals at rounding, from which differences of
@@ -62,7 +63,7 @@ LEFT = ("7001:53214", "91001:72504", "102001:399025", "103001:1611525", "110001:
 # the start and at the end
 LEFT_BY_MINIMIZE = ("1400:4031", "1911:111536", "1921:5725", "1931:37540", "1941:18755", "1941:30636", "1941:59997",
                     "2021:49094", "2021:58311", "2091:55479",
-                    "2103:3154", "2105:38051", "2107:91526")
+                    "2103:3154", "2105:38051", "2107:91526", "2117:46655")
 # those of `fit`: an edge sharper than differences of its place, a parameter that enters squared and is 0 beside a residual at rounding, a
 # peak that its bounds push off
 LEFT_BY_FIT = ("3007:6720", "3007:7987", "3007:83017")
@@ -96,6 +97,7 @@ class Found(NamedTuple):
     outcomes: Counter
     faults: list[Fault]
     missed: list[Fault]
+    broken: list[Fault]
     raised: Counter
     judges: Counter
     times: Counter
@@ -134,10 +136,16 @@ def run_block(job: tuple) -> Found:
             bad = chosen[~ends.success[chosen] & (ends.raised[chosen] == "")]
             missed = [told(entry, block, ends, number, k, Verdict("", kind)) for k, kind in minima(rows, block, ends, bad, judges)]
             lap("failures")
+        broken = [told(entry, block, ends, number, k, Verdict("", ends.raised[k])) for k in chosen if not known(ends.raised[k])]
     outcomes = Counter(verdict.outcome for verdict in verdicts)
     digest = hashlib.sha256(ends.values.tobytes() + ends.success.tobytes() + repr(verdicts).encode()).digest()
     raised = Counter(name for name in ends.raised[chosen].tolist() if name)
-    return Found(number, len(chosen), len(good), outcomes, faults, missed, raised, judges, times, digest)
+    return Found(number, len(chosen), len(good), outcomes, faults, missed, broken, raised, judges, times, digest)
+
+
+def known(error: str) -> bool:
+    """Return whether what a fit raised is an error of gslfit's own (or nothing), which is said to the caller."""
+    return not error or issubclass(getattr(errors, error, type(None)), errors.FitError)
 
 
 def told(entry: str, block, ends, number: int, k: int, verdict: Verdict) -> Fault:
@@ -181,6 +189,7 @@ class Tally:
         self.outcomes, self.raised, self.judges, self.times = Counter(), Counter(), Counter(), Counter()
         self.faults: list[Fault] = []
         self.missed: list[Fault] = []
+        self.broken: list[Fault] = []
         self.hash = hashlib.sha256()
 
     def add(self, found: Found) -> None:
@@ -192,6 +201,7 @@ class Tally:
             getattr(self, name).update(getattr(found, name))
         self.faults += found.faults
         self.missed += found.missed
+        self.broken += found.broken
         self.hash.update(found.digest)
 
     def report(self, longest: int = 40) -> str:
@@ -202,12 +212,13 @@ class Tally:
                 f"{self.successes} successes: {len(self.faults)} not at a minimum ({share}), {len(self.missed)} minima called a failure")
         lines = [head, f"  outcomes {dict(self.outcomes)}, judged by {dict(self.judges)}, raised {dict(self.raised)}",
                  f"  processor seconds {spent}, bits {self.hash.hexdigest()[:16]}"]
-        for title, faults in (("not at a minimum", self.faults), ("minimum called a failure", self.missed)):
+        for title, faults in (("not at a minimum", self.faults), ("minimum called a failure", self.missed),
+                              ("raised what is no error of gslfit", self.broken)):
             for field in ("kind", "start", "data", "bounds", "status"):
                 counts = Counter(getattr(fault, field) for fault in faults).most_common(12)
                 lines.append(f"  {title} by {field}: {', '.join(f'{name} {count}' for name, count in counts)}")
         kinds: dict[str, list[Fault]] = {}
-        for fault in (*self.faults, *self.missed):
+        for fault in (*self.faults, *self.missed, *self.broken):
             kinds.setdefault(fault.kind, []).append(fault)
         for kind in sorted(kinds, key=lambda kind: -len(kinds[kind])):
             lines += ["  " + fault.line(self.entry, self.seed) for fault in kinds[kind][:longest]]

@@ -184,6 +184,17 @@ def test_dead_traces(ux, uy, start):
         assert (many.values[name] == 0).all() and (many.stderr[name] == 0).all()
 
 
+def test_derivatives_of_which_the_length_overflows():
+    """A column of finite derivatives whose length no double holds ends no fit by an error: it is named."""
+    x = np.linspace(1, 2, 20)*8e307
+    params = gslfit.Parameters()
+    params.add_many(("a", 3/8e307), ("b", 1.0))
+    found = gslfit.minimize(lambda p: p["a"].value*x + p["b"].value - np.sin(x/8e307), params,
+                            Dfun=lambda p: np.stack([x, np.ones_like(x)], axis=1))
+    assert not found.success
+    assert "The derivatives by a are as large as 1.6e+308: the length of their column overflows." in found.message
+
+
 def test_data_next_to_nothing_are_data():
     """Of 1e-290 and a start of 1 the residual all but vanishes, but the amplitude is not 0, by any policy."""
     x = np.linspace(0, 5, 20)
