@@ -10,7 +10,7 @@ is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from math import inf, isfinite, nan, sqrt
 from typing import Any
 
@@ -384,10 +384,11 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
     how = bounds_of(folded, v, alone)
     if alone:
         how["correlations"] = np.empty((p, p))
-    run(program, y, x, v, chisqr=chisqr, nfev=nfev, count=count, status=status, weights=weights,
+    fit = partial(run, **how) if how else run       # unpacking a dict, even an empty one, costs half a microsecond
+    fit(program, y, x, v, chisqr=chisqr, nfev=nfev, count=count, status=status, weights=weights,
         inputs=() if inputs is None else list(inputs), method=method, xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
         max_nfev=options.max_nfev or default_nfev(names), threads=count_threads(options.threads, n*p) if n*p >= SMALL else 1,
-        factor=factor, **how)
+        factor=factor)
     ended = ENDINGS[status.item()]
     if alone:
         if method == "auto" and not ended.success:
@@ -402,10 +403,8 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
     found, good, more, left = np.empty(n), False, 0, inf if options.max_nfev is None else options.max_nfev - nfev.item()
     reached = v.copy()
     if ended.success and ended != FitStatus.AT_BOUND and left > 0:      # the polish knows of no bounds
-        limit: dict[str, Any] = {} if left == inf else {"most": int(left)}
-        if factor is not None:
-            limit["factor"] = factor
-        good, deviations, correlations, _, more = polish(program, v, x, y, weights, inputs, found, start=begun, **limit)
+        settle = polish if left == inf else partial(polish, most=int(left))
+        good, deviations, correlations, _, more = settle(program, v, x, y, weights, inputs, found, factor=factor, start=begun)
     if not (good and folded.holds(v)):
         if ends is not None:
             ends.append(LaneEnd(ended, reached, nfev.item() + more))
