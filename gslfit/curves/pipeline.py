@@ -384,7 +384,7 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
     how = bounds_of(folded, v, alone)
     if alone:
         how["correlations"] = np.empty((p, p))
-    fit = partial(run, **how) if how else run       # unpacking a dict, even an empty one, costs half a microsecond
+    fit: Callable[..., None] = partial(run, **how) if how else run      # unpacking a dict, even an empty one, costs half a microsecond
     fit(program, y, x, v, chisqr=chisqr, nfev=nfev, count=count, status=status, weights=weights,
         inputs=() if inputs is None else list(inputs), method=method, xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
         max_nfev=options.max_nfev or default_nfev(names), threads=count_threads(options.threads, n*p) if n*p >= SMALL else 1,

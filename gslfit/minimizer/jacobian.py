@@ -174,7 +174,7 @@ class UserJacobian:
     def _agrees_along(self, x: np.ndarray, r: np.ndarray, J: np.ndarray, differences: Differences) -> bool:
         """Compare along one line on which every column counts alike: two evaluations, enough where all is well."""
         norms = lengths(J)
-        if not (norms > 0).all():
+        if not ((norms > 0) & (norms < np.inf)).all():
             return False
         share = 1e-5 * float(np.max(norms * np.abs(x), initial=0.)) or 1e-5 * length(r)
         step = np.minimum(share / norms, 1e-3 * np.where(x == 0, np.inf, np.abs(x))) * np.where(np.arange(x.size) % 2, -1., 1.)
