@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from random_formulas import exact, formulas
 
+import gslfit
 from fuzz.certificate import certified, chi_square, look, rows_of
 from fuzz.draws import draw
 from fuzz.entries import ROWS, RUN
 from fuzz.judge import FAULT, ROUNDING, bent, effects, judge
 from fuzz.texts import Text
-from fuzz.truth import fuzz
+from fuzz.truth import compare_sets, fuzz, of_library, run_block
+from gslfit.curves._batch import instruction_set
 from gslfit.models import ENTRIES
 
 # seed, successes, and how many of them are not at a minimum, as it was when this was written: to become 0
@@ -25,6 +27,28 @@ def test_successes_are_minima(entry):
     tally = fuzz(entry, seed, successes)
     assert tally.successes >= successes
     assert len(tally.faults) <= most and not tally.broken, tally.report()
+
+
+def test_an_error_that_is_not_gslfits_own_is_listed(monkeypatch):
+    """Of fits that raise, those are named whose error tells the caller nothing."""
+    errors = iter([IndexError, gslfit.errors.NonFiniteError] * 20)
+
+    def fails(*args, **kws):
+        raise next(errors)
+    monkeypatch.setattr(gslfit, "minimize", fails)
+    tally = run_block(("minimize", 4, 0, False, ""))
+    assert tally.raised == {"IndexError": 20, "NonFiniteError": 20}
+    assert [(fault.row, fault.kind) for fault in tally.broken] == [(row, "IndexError") for row in range(0, 40, 2)]
+
+
+def test_where_instruction_sets_differ_is_listed():
+    """A row that is a success by one set alone is counted and named; the library's models have none among a few curves."""
+    best = instruction_set()
+    said = compare_sets([("made", lambda: np.array([True, instruction_set() == best]))])
+    assert said.startswith("2 rows, 2 successes by")
+    assert ("made, row 1" in said) == (best != "base")
+    assert "row" not in compare_sets(of_library(5, 1)).split(" rows", 1)[1]
+    assert instruction_set() == best
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
     python tests/fuzz/truth.py --entry fit_batch --successes 500000 --seed 1
     python tests/fuzz/truth.py --entry fit --replay 1:4711
+    python tests/fuzz/truth.py --instruction-sets --library 300 --seed 5
 
 Rows are drawn in blocks (`fuzz.draws`), fitted by the entry (`fuzz.entries`) and judged (`fuzz.judge`). A block follows from the seed and
 its number alone, and blocks are counted in their order: the same seed gives the same bits whatever the number of processes. A fault is
@@ -10,11 +11,15 @@ named SEED:ROW.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import itertools
+import math
 import sys
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +28,8 @@ import numpy as np
 
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "support")]
+
+import guess_accuracy
 
 from fuzz.certificate import at_rounding, certified, chi_square, look, rows_of
 from fuzz.draws import draw
@@ -286,32 +293,48 @@ def replay(entry: str, place: str) -> str:
     return "\n".join([*lines, f"  {verdict}"])
 
 
-def compare_sets(entry: str, seed: int, successes: int) -> str:
-    """Return the share of rows whose success differs between instruction sets."""
-    kept = instruction_set()
-    names, good = [], {}
-    for name in ("v4", "v3", "base"):
-        try:
-            instruction_set(name)
-            names.append(name)
-        except ValueError:
-            continue
-    total, number, rows = 0, 0, 0
-    different: Counter = Counter()
-    while total < successes:
+def drawn(entry: str, seed: int) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
+    """Yield blocks without end, each with its name and what fits it; fits return which rows are a success."""
+    for number in range(10**9):
         block = draw(seed, number, ROWS[entry], entry)
+        yield f"block {number}", lambda block=block: RUN[entry](block, np.arange(len(block.y))).success
+
+
+def of_library(seed: int, curves: int) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
+    """Yield curves of each model of the library, with noise, the same."""
+    for case in guess_accuracy.CASES:
+        model, x, _, y = guess_accuracy.draw(case, curves, seed)
+        yield case.title, lambda model=model, x=x, y=y: model.fit_batch(y, x=x).success
+
+
+def compare_sets(batches: Iterable[tuple[str, Callable[[], np.ndarray]]], most: float = math.inf) -> str:
+    """Return the share of rows whose success differs between instruction sets, and which these are; up to so many successes of the first.
+    """
+    kept, names = instruction_set(), []
+    for name in ("v4", "v3", "base"):
+        with contextlib.suppress(ValueError):
+            names.append(instruction_set(name))
+    total, rows, lines = 0, 0, []
+    different: Counter = Counter()
+    for title, fit in batches:
+        good = {}
         for name in names:
             instruction_set(name)
-            good[name] = RUN[entry](block, np.arange(len(block.y))).success
-        rows += len(block.y)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                good[name] = fit()
+        rows += len(good[names[0]])
         total += int(good[names[0]].sum())
-        for k, one in enumerate(names):
-            for other in names[k + 1:]:
-                different[f"{one}/{other}"] += int((good[one] != good[other]).sum())
-        number += 1
+        for one, other in itertools.combinations(names, 2):
+            different[f"{one}/{other}"] += int((good[one] != good[other]).sum())
+        unlike = np.flatnonzero(np.any([good[name] != good[names[0]] for name in names], axis=0))
+        different["any two"] += len(unlike)
+        lines += [f"  {title}, row {k}: {', '.join(f'{name} {bool(good[name][k])}' for name in names)}" for k in unlike.tolist()]
+        if total >= most:
+            break
     instruction_set(kept)
     shares = ", ".join(f"{pair} {count} ({count/rows:.2e})" for pair, count in different.items())
-    return f"{entry}, seed {seed}: {rows} rows, {total} successes by {names[0]}; success differs in {shares}"
+    return "\n".join([f"{rows} rows, {total} successes by {names[0]}; success differs in {shares}", *lines])
 
 
 def main() -> None:
@@ -324,6 +347,7 @@ def main() -> None:
     parser.add_argument("--no-failures", action="store_true", help="do not look for minima that are called failures")
     parser.add_argument("--instruction-set", default="", help="v4, v3 or base")
     parser.add_argument("--instruction-sets", action="store_true", help="only compare the successes of the instruction sets")
+    parser.add_argument("--library", type=int, metavar="CURVES", help="with --instruction-sets: of so many curves of each library model")
     parser.add_argument("--report", type=Path, help="a file that is refreshed as the run goes on")
     parser.add_argument("--replay", metavar="SEED:ROW", help="one row again; `left`: those of the entry that are known to be wrong")
     given = parser.parse_args()
@@ -333,7 +357,8 @@ def main() -> None:
             print(replay(given.entry, place))
         return
     if given.instruction_sets:
-        print(compare_sets(given.entry, given.seed, given.successes))
+        print(compare_sets(of_library(given.seed, given.library)) if given.library else
+              compare_sets(drawn(given.entry, given.seed), given.successes))
         return
 
     def write(tally):
