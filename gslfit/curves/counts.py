@@ -42,6 +42,14 @@ def no_count(y: np.ndarray, out: np.ndarray | None) -> tuple[int, ...] | None:
     return tuple(np.argwhere(bad)[0].tolist()) if bad.any() else None
 
 
+def check_finite(what: str, values: np.ndarray) -> None:
+    """Raise NonFiniteError where a model's values at its start, or its derivatives, are not finite."""
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise NonFiniteError(f"{what} is not finite at {bad.sum()} of {bad.size} points at its start values, the first at point "
+                             f"{int(np.argmax(bad))}: change the start values")
+
+
 def check_means(values: np.ndarray, y: np.ndarray) -> None:
     """Raise an error where the values of a model at its start can't be means of counts.
 
@@ -49,10 +57,7 @@ def check_means(values: np.ndarray, y: np.ndarray) -> None:
     ----------
     values, y : ndarray, shape (n,)
     """
-    bad = ~np.isfinite(values)
-    if bad.any():
-        raise NonFiniteError(f"the model is not finite at {bad.sum()} of {bad.size} points at its start values, the first at point "
-                             f"{int(np.argmax(bad))}: change the start values")
+    check_finite("the model", values)
     bad = (values < 0) | ((values == 0) & (y > 0))
     if bad.any():
         raise InputError(f"the model of counts is zero or negative at {bad.sum()} of {bad.size} points at its start values, where counts "

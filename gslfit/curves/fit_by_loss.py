@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.curves._polish import polish
-from gslfit.curves.counts import check_counts, check_means
+from gslfit.curves.counts import check_counts, check_finite, check_means
 from gslfit.curves.curve import Curve
 from gslfit.curves.job import count_threads, default_nfev
 from gslfit.curves.losses import run_rows
@@ -60,7 +60,7 @@ def fit_by_loss(plan: FitPlan, curve: Curve, options: FitOptions, method: str = 
              threads=count_threads(options.threads, n*p), **rows)
     ended, there, nfev = ENDINGS[status.item()], v[0], counts.item(0)
     if ended in (FitStatus.NOT_POSITIVE, FitStatus.BAD_DATA):
-        _refuse(plan, curve, start, inputs)
+        _refuse(plan, curve, options, start, inputs)
     loss = objective.loss = Loss(options.loss, scale.item())
     if options.method == "auto" and ended in (FitStatus.CONVERGED, FitStatus.CONVERGED_BY_GSL):
         better = there.copy()
@@ -78,8 +78,12 @@ def fit_by_loss(plan: FitPlan, curve: Curve, options: FitOptions, method: str = 
     return result
 
 
-def _refuse(plan: FitPlan, curve: Curve, start: list[float], inputs: np.ndarray | None) -> None:
-    """Raise an error that says at how many points the model can't be used."""
+def _refuse(plan: FitPlan, curve: Curve, options: FitOptions, start: list[float], inputs: np.ndarray | None) -> None:
+    """Raise an error that says at how many points the model, or a derivative of it, can't be used."""
     assert plan.folded is not None and curve.objective is not None
-    values = plan.folded.program.evaluate(np.array(start), np.array(curve.points), inputs, jacobian=False)[0]
-    check_means(values, curve.objective.y)
+    values, slopes = plan.folded.program.evaluate(np.array(start), np.array(curve.points), inputs)
+    if options.loss == "poisson":
+        check_means(values, curve.objective.y)
+    check_finite("the model", values)
+    for name, column in zip(plan.names, np.asarray(slopes).T, strict=True):
+        check_finite(f"the model's derivative by {name!r}", column)

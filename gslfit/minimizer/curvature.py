@@ -500,9 +500,9 @@ def _steps(descent: Any, free: np.ndarray, ways: np.ndarray, d: np.ndarray, with
            share: float = 1.) -> np.ndarray | None:
     """Return how far differences go along each way: a share of the usual, no further than `within`; None where bounds leave no room."""
     x, norm, problem = descent.x[free], descent.norm(), descent.problem
-    size, reach = np.maximum(np.abs(x), np.abs(problem.x0[free])), norm / d[free]
-    size = np.where((problem.x0[free] == 0) & (size < NEXT_TO_ZERO * reach), reach, size)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        size, reach = np.maximum(np.abs(x), np.abs(problem.x0[free])), norm / d[free]
+        size = np.where((problem.x0[free] == 0) & (size < NEXT_TO_ZERO * reach), reach, size)
         room = np.minimum(problem.upper - descent.x, descent.x - problem.lower)[free, None] / np.abs(ways)
         most = (STEP * size[:, None] / np.abs(ways)).min(axis=0)
     step = np.minimum(share * np.minimum(_widest(descent, norm), most), within)
@@ -539,7 +539,8 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray, within: float, shar
         return Curvature(free, ways, S, doubt, share) if np.isfinite(S).all() else None
 
     def along(*by: tuple[int, float]) -> float:
-        return float(r / norm @ (problem.fun(moved(*by)) - r)) * norm
+        with np.errstate(invalid="ignore"):         # nor a value
+            return float(r / norm @ (problem.fun(moved(*by)) - r)) * norm
 
     single = [along((a, 1.)) + along((a, -1.)) for a in range(k)]
     for a in range(k):

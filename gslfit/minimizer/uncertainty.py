@@ -195,7 +195,8 @@ def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_cov
         said.append(f"{n} residuals leave no degrees of freedom for errors of {p} parameters.")
     if solution.held:
         said.extend(at_bound(names[j], solution.x[j], problem.lower[j], problem.upper[j]) for j in solution.held)
-    if not solution.dead:
+    unmeasured = solution.reason in (FitStatus.STOPPED, FitStatus.MAX_NFEV) and not solution.jacobian.any()
+    if not solution.dead or unmeasured:
         return said
     sizes = solution.norms*np.maximum(np.abs(solution.x), np.abs(problem.x0))
     exact = solution.verdict == "exact"     # then the whole of a parameter without effect is rounding, as the residual is

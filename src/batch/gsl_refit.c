@@ -763,16 +763,17 @@ static void come_back(gsl_refit *r, const double *x, const fit_result *end) {
     r->last = known;
 }
 
-/* Where J's columns are dependent at what passes for a minimum, look along what has no column, and, where they were at the start, far along
- * J's null space, and judge again. Returns whether chi-square falls: x is then moved. */
+/* At what passes for a minimum look along what has no column, beside a bound that holds others too, and, where J's columns are dependent and
+ * were at the start, far along J's null space, and judge again. Returns whether chi-square falls: x is then moved. */
 static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
     const int p = r->program->nfree;
     double size[MAX_FREE], moves[MAX_FREE];
     int used = 0;
-    if (end->verdict != GSLFIT_RANK_DEFICIENT) return 0;
+    const int deficient = end->verdict == GSLFIT_RANK_DEFICIENT;
+    if (!deficient && end->verdict != GSLFIT_AT_BOUND) return 0;
     sizes_at(r, x, size);
     const double rounding = rounding_at(&r->last);
-    const int goes_on = r->first.rank < p;
+    const int goes_on = deficient && r->first.rank < p;
     int falls = gslfit_null_space_wake(r->polisher, &r->data, x, size, goes_on, rounding, most, &r->last, end->flags, moves, &used);
     if (!falls && goes_on)
         falls = gslfit_null_space_reach(r->polisher, &r->data, x, size, moves, rounding, most, &r->last, &used);

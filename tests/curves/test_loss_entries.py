@@ -5,7 +5,7 @@ from scipy.optimize import curve_fit as scipy_curve_fit
 
 import gslfit
 from gslfit import FitError, Model, curve_fit, fit, fit_batch
-from gslfit.errors import FitWarning, InputError
+from gslfit.errors import FitWarning, InputError, NonFiniteError
 from gslfit.models import ConstantModel, GaussianModel, ModelResult
 
 SCIPY = ["soft_l1", "huber", "cauchy", "arctan"]
@@ -148,3 +148,11 @@ def test_a_parameter_of_that_name():
         model.fit(np.exp(-X), x=X, loss=1.0)
     assert model.fit(np.exp(-X), model.make_params(loss=.5), x=X).values["loss"] == pytest.approx(1)
     assert gslfit.fit("loss*exp(-x)", np.exp(-X), x=X, start={"loss": .5}).success
+
+
+@pytest.mark.parametrize("loss", ["huber", "cauchy", "poisson"])
+def test_a_derivative_that_is_not_finite_at_the_start(loss):
+    """It is named: the model itself is finite, and no likelihood of counts is to blame."""
+    x = np.linspace(0, 10, 21) + .05
+    with pytest.raises(NonFiniteError, match="the model's derivative by 'm' is not finite at 21 of 21 points"):
+        gslfit.fit("A/(1 + ((x - m)/w)**2) + b", 2/(1 + (x - 4)**2) + .3, x=x, A=1, m=3, w=0, b=.1, loss=loss)

@@ -124,6 +124,35 @@ def test_what_gives_others_a_column(text):
         assert success and chisqr < 2*np.sum(NOISE**2)
 
 
+BESIDE = {"a + b**2*x": 1., "a + A*sin(b)**2*x": 1., "a + b*c*x": 1., "a + b**4*x": 1., "a*cosh(b*x)": 1., "sqrt(a**2 + (b*x)**2)": .9,
+          "a + A*exp(-x) + b**2*x": 1.}
+
+
+@pytest.mark.parametrize("loss", ["linear", "huber", "soft_l1"])       # a loss that comes down again has several minima here
+@pytest.mark.parametrize("low", [-np.inf, .3])
+@pytest.mark.parametrize("text", BESIDE)
+def test_what_has_no_column_where_another_is_at_its_bound(text, low, loss):
+    """A bound that holds another parameter is no word on one that starts at 0, where chi-square is highest: the saddle was a success."""
+    x = np.linspace(0, 10, 21)
+    y, f = 3 + 2*x + .1*np.cos(37*x), gslfit.Formula(text)
+
+    def begun(**at):
+        params = Parameters()
+        for name in f.params:
+            params.add(name, at.get(name, .5), min=low if name == "a" else -np.inf, max=BESIDE[text] if name == "a" else np.inf)
+        return params
+    wanted = gslfit.fit(text, y, begun(b=.3, c=2., A=4.), x=x, loss=loss)
+    single = gslfit.fit(text, y, begun(b=0., c=0.), x=x, loss=loss)
+    rows = gslfit.fit_batch(text, y[None], begun(b=0., c=0.), x=x, loss=loss)
+    assert wanted.success and wanted.params["a"].value == pytest.approx(BESIDE[text], rel=1e-6)
+    for success, residual in (single.success, single.residual), (rows.success[0], rows[0].residual):
+        assert success
+        np.testing.assert_allclose(residual, wanted.residual, atol=1e-4)
+    if loss == "linear":
+        out = gslfit.minimize(lambda p: f(x=x, **p.valuesdict()) - y, begun(b=0., c=0.))
+        assert out.success and out.chisqr == pytest.approx(wanted.chisqr, rel=1e-8)
+
+
 EVEN = {"A + b**2*x": -1., "A*exp(-b**2*x)": 1., "A/(1 + (b*x)**2)": 1., "A*cos(b*x)": 1., "A*exp(-(b*x)**4)": 1.}
 HOW = {"linear": {}, "huber": {"loss": "huber", "f_scale": 10.}}
 

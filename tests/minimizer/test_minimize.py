@@ -546,6 +546,14 @@ def test_the_callback_sees_every_call_and_can_stop(engine):
     assert seen[0][3][0] is Y
 
 
+@pytest.mark.parametrize("options", [{"iter_cb": lambda *args, **kws: True}, {"max_nfev": 1}])
+def test_what_was_not_measured_is_not_said(options):
+    """Where a fit ends before anything is known of its parameters, nothing is said of their effects."""
+    out = minimize(residual, start(), (Y,), **options)
+    assert not out.success
+    assert "effect" not in out.message
+
+
 @pytest.mark.parametrize("engine", ["leastsq", "lmder", "lbfgsb", "anneal"])
 @pytest.mark.parametrize("Dfun", [None, jacobian])
 def test_stops_at_once_are_results_too(engine, Dfun):
