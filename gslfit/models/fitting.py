@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gslfit.checks import as_keywords, by_name
+from gslfit.constraints.grammar import close
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.counts import check_factors_of
 from gslfit.curves.fit_batch import batch_options, fit_batch, fit_inputs, with_covariances
@@ -154,7 +155,7 @@ def model_plan(model: ModelFunction) -> FitPlan | None:
 
 
 def _starts(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return start values by full name; an unknown name is an error."""
+    """Return start values by full name; an unknown name is left aside, and said, as by lmfit."""
     known, starts = {*model.param_names, *(model._prefix + hint for hint in model.param_hints)}, {}
     for part in model.components:
         known |= {part._prefix + hint for hint in part.param_hints}
@@ -163,8 +164,9 @@ def _starts(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         if full in known:
             starts[full] = value
         elif not any(part._definition.starred for part in model.components):
+            names = [*model.param_names, *model.independent_vars]
             warn(f"{name!r} is neither a parameter nor an independent variable of {model!r}, and is left aside; it has "
-                 f"{', '.join([*model.param_names, *model.independent_vars])}{elsewhere(name)}")
+                 f"{', '.join(names)}{elsewhere(name) or close(name, [*names, *inspect.signature(model.fit).parameters])}")
     return starts
 
 

@@ -763,8 +763,8 @@ static void come_back(gsl_refit *r, const double *x, const fit_result *end) {
     r->last = known;
 }
 
-/* At what passes for a minimum look along what has no column, beside a bound that holds others too, and, where J's columns are dependent and
- * were at the start, far along J's null space, and judge again. Returns whether chi-square falls: x is then moved. */
+/* At what passes for a minimum look along what has no column, beside a bound that holds others too, and, where J's columns are dependent
+ * and were at the start, far along J's null space, and judge again. Returns whether chi-square falls: x is then moved. */
 static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
     const int p = r->program->nfree;
     double size[MAX_FREE], moves[MAX_FREE];

@@ -10,7 +10,7 @@ static const double FAR_OFF = 1e70;     /* a residual of as many scales is as fa
 static const double NEAREST = 1e-290;   /* an argument of rho below which rho is the argument */
 static const double AS_IT_IS = -1e300;  /* the least curvature where it may be negative */
 static const double NO_COUNTS = 1e-140; /* a mean below which there are none, */
-static const double NO_END = 1e150;     /* and above which its square is out of range */
+static const double NO_END = 1e300;     /* and a square above which numbers are out of range */
 static const double NO_RATIO = 1e-20;   /* a ratio of a count to its mean below which it is next to none */
 static const double LOW = 1e-3;         /* a mean of rho by which a sum that it is taken from has lost digits */
 static const double RIGHT_ANGLE = 1e15; /* a tangent that is as good as infinite, and whose powers of POINTS are in range */
@@ -105,11 +105,12 @@ static inline vd near_deviance(vd both, vd t) {
  */
 static inline __attribute__((always_inline)) row poisson_row(loss_rows rows, vd m, vd y) {
     const vd k = vexponent(vmax(SPLAT(NO_RATIO), y * M_SQRT2 * vrough_reciprocal(m)));
-    const vd M = vscale(m, k), both = y + M, apart = y - m;
-    const vd product = 1.0 / (m * both), inverse = product * both;  /* two reciprocals by way of one */
-    const vd cost = near_deviance(both, (y - M) * (product * m)) + ((m - M) + k * 0x1.62e42fefa39efp-1 * y);
+    const vd M = vscale(m, k), both = y + M, apart = y - m, square = m * both, product = 1.0 / square;
+    vd inverse = product * both, part = product * m;    /* two reciprocals by way of one */
+    if (any(INVERT(square < NO_END))) inverse = 1.0 / m, part = 1.0 / both;
+    const vd cost = near_deviance(both, (y - M) * part) + ((m - M) + k * 0x1.62e42fefa39efp-1 * y);
     row found = {1.0 - y * inverse, inverse, cost, SPLAT(0.0), SPLAT(0.0)};
-    const vm few = INVERT(BOTH(m > NO_COUNTS, apart > -NO_END));
+    const vm few = INVERT(m > NO_COUNTS);
     if (any(few)) {
         const vm none = BOTH(BOTH(few, y < NO_COUNTS), BOTH(m >= 0.0, m <= NO_COUNTS)), sound = EITHER(none, m > 0.0);
         const vd other = choose(few, y * vlog(choose(BOTH(sound, y > 0.0), y / m, SPLAT(1.0))) - apart, cost);

@@ -154,3 +154,19 @@ def test_exact_data_are_exact_by_a_narrow_scale():
     exact = curve(X, 2., 1.5, .5)
     found = gslfit.fit(FORMULA, exact, x=X, A=2., tau=1.5, c=.5, loss="huber", f_scale=1e-30)
     assert found.success and found.values["tau"] == pytest.approx(1.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-130, 1e150, 1e154, 1e156, 1e200, 1e280])
+def test_counts_of_any_size(scale):
+    """The deviance goes with the unit of counts: those of 1e154 and more, whose square overflows, were a success away from the minimum."""
+    y = 3*np.exp(-X/2) + .5 + .05*np.random.default_rng(0).normal(size=30)
+
+    def ends(unit):
+        known = {"x": X, "A": 2*unit, "tau": 1., "c": unit, "loss": "poisson"}
+        single, many = gslfit.fit(FORMULA, y*unit, **known), gslfit.fit_batch(FORMULA, y[None]*unit, **known)
+        assert single.success and many.success[0]
+        values = [single.params[name].value/unit**power for name, power in zip(("A", "tau", "c"), UNITS, strict=True)]
+        return [*values, many.values["tau"][0]], [single.params["tau"].stderr*unit**.5, many.stderr["tau"][0]*unit**.5]
+    (values, errors), (wanted, known) = ends(scale), ends(1.)
+    assert values == pytest.approx(wanted, rel=1e-8)
+    assert errors == pytest.approx(known, rel=1e-6)

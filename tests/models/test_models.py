@@ -477,3 +477,11 @@ def test_weights_of_imaginary_parts():
     wanted = np.sum(squares*both*parts)/np.sum(squares*both**2)
     assert result.params["c"].value == pytest.approx(wanted, rel=1e-9)
     assert result.chisqr == pytest.approx(np.sum(squares*(parts - wanted*both)**2), rel=1e-12)
+
+
+@pytest.mark.parametrize(("written", "meant"), [("yerrs", "yerr"), ("centre", "center"), ("weight", "weights")])
+def test_a_misspelt_keyword_is_told_what_may_be_meant(written, meant):
+    """Of parameters, of independent variables and of the call's own keywords."""
+    x = np.linspace(-5, 5, 30)
+    with pytest.warns(FitWarning, match=f"'{written}' is neither a parameter .* did you mean '{meant}'"):
+        models.GaussianModel().fit(np.exp(-x**2/2), x=x, **{written: 1.0})

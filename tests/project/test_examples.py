@@ -19,7 +19,7 @@ GOLDEN = {
         r"  chi-square 2\.38447713\d+e\+03, certified 2\.3844771393e\+03",
         r"=== 1,000,000 decays of 32 points: 1,000,000 fitted in ",
         r"    67\.\d% of the true decay times lie within one standard error",
-        r"Both fits agree with NIST in at least \d+\.\d digits\.",
+        r"The parameters of both fits agree with NIST in at least \d+\.\d digits\.",
     ],
     "01_nist_bounds_expression.py": [
         r"b7 +178\.99805\d+ +0\.124369\d+ .*b4 \+ distance",
