@@ -109,7 +109,8 @@ def main():
     good = worst >= ENOUGH
     all_fitted = millions()
     picture("Thurber")
-    print(f"The parameters of both fits agree with NIST in at least {worst:.1f} digits." if good else f"Only {worst:.1f} digits agree with NIST.")
+    agree = f"The parameters of both fits agree with NIST in at least {worst:.1f} digits."
+    print(agree if good else f"Only {worst:.1f} digits agree with NIST.")
     print(f"Pictures: {PICTURES / 'fit.png'}, {PICTURES / 'maps.png'}")
     return 0 if good and all_fitted else 1
 
