@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.curves.not_finite import check_finite
 from gslfit.data.inputs import Inputs
 from gslfit.data.points import moved
-from gslfit.errors import InputError, NonFiniteError
+from gslfit.errors import InputError
 
 FOR_COUNTS = "is for counts, which are not negative; subtract no background, but put it into the model"
 
@@ -40,14 +41,6 @@ def no_count(y: np.ndarray, out: np.ndarray | None) -> tuple[int, ...] | None:
         bad = y < 0
     bad = bad if out is None else bad & ~out
     return tuple(np.argwhere(bad)[0].tolist()) if bad.any() else None
-
-
-def check_finite(what: str, values: np.ndarray) -> None:
-    """Raise NonFiniteError where a model's values at its start, or its derivatives, are not finite."""
-    bad = ~np.isfinite(values)
-    if bad.any():
-        raise NonFiniteError(f"{what} is not finite at {bad.sum()} of {bad.size} points at its start values, the first at point "
-                             f"{int(np.argmax(bad))}: change the start values")
 
 
 def check_means(values: np.ndarray, y: np.ndarray) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from gslfit.curves._polish import polish
-from gslfit.curves.counts import check_counts, check_finite, check_means
+from gslfit.curves.counts import check_counts, check_means
 from gslfit.curves.curve import Curve
 from gslfit.curves.job import count_threads, default_nfev
 from gslfit.curves.losses import run_rows
+from gslfit.curves.not_finite import check_finite
 from gslfit.curves.pipeline import ENDINGS, FitPlan, LazyResult, bounds_of, check_count, spread_of
 from gslfit.errors import FitStatus, ParameterError
 from gslfit.minimizer.options import FitOptions

@@ -1,4 +1,4 @@
-"""Rows of a batch whose model is not finite at its start: named, or fitted again without these points."""
+"""Models that are not finite at their start: named, or rows of a batch fitted again without these points."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -9,6 +9,14 @@ import numpy as np
 from gslfit.data.points import moved
 from gslfit.errors import FitStatus, NonFiniteError
 from gslfit.formula.parametrize import Folded
+
+
+def check_finite(what: str, values: np.ndarray) -> None:
+    """Raise NonFiniteError where a model's values at its start, or its derivatives, are not finite."""
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise NonFiniteError(f"{what} is not finite at {bad.sum()} of {bad.size} points at its start values, the first at point "
+                             f"{int(np.argmax(bad))}: change the start values")
 
 
 def spoilt_by_model(folded: Folded, rows: np.ndarray, x: Sequence[np.ndarray], starts: Sequence[np.ndarray], inputs: Sequence[np.ndarray],

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from instruction_sets import SETS, each_set
 from random_formulas import formulas
 from scipy import special
 
@@ -17,23 +18,8 @@ from gslfit.errors import InputError
 from gslfit.formula._program import OPCODES, Program
 from gslfit.formula._program import instruction_set as program_set
 
-SETS = ("v4", "v3", "base")
 FEW = 1e-7            # standard errors: the lanes end a fit 3e-9 of them from the minimum at most, and a sum of n numbers has its rounding
-
-
-def available(name):
-    """Whether this processor has an instruction set."""
-    best = instruction_set()
-    try:
-        instruction_set(name)
-    except InputError:
-        return False
-    finally:
-        instruction_set(best)
-    return True
-
-
-HERE = tuple(name for name in SETS if available(name))
+HERE = tuple(each_set())
 
 
 @pytest.fixture(params=SETS)
@@ -198,13 +184,7 @@ def test_sets_agree():
     """The sets end at the same minima, with the same covariances: bounds, weights, inputs and expressions included."""
     x, y, w, start, shift = peaks(60, 45, seed=4)
     given = {name: start[:, k] for k, name in enumerate(("base", "A", "x0", "s"))} | {"shift": shift}
-    best, results = instruction_set(), []
-    try:
-        for name in HERE:
-            instruction_set(name)
-            results.append(fit_batch(PEAK, y, bounded(), x=x, weights=w, start=given, covar=True))
-    finally:
-        instruction_set(best)
+    results = [fit_batch(PEAK, y, bounded(), x=x, weights=w, start=given, covar=True) for _ in each_set()]
     for other in results[1:]:
         assert np.array_equal(other.status, results[0].status)
         for name, value in results[0].values.items():
@@ -335,18 +315,14 @@ def test_values_do_not_depend_on_their_place(text):
     code = compiled(formula)
     rng = np.random.default_rng(9)
     x, v = rng.uniform(-2, 2, (2, 131)), rng.uniform(.3, 1.8, code.nfree)
-    best, results = program_set(), []
-    try:
-        for name in HERE:
-            program_set(name)
-            value, slopes = code.evaluate(v, x)
-            for points in (1, 7, 8, 9, 127, 128, 130):
-                one, other = code.evaluate(v, x[:, 131 - points:])
-                assert np.array_equal(one, value[131 - points:], equal_nan=True)
-                assert np.array_equal(other, slopes[131 - points:], equal_nan=True)
-            results.append((value, slopes))
-    finally:
-        program_set(best)
+    results = []
+    for _ in each_set(program_set):
+        value, slopes = code.evaluate(v, x)
+        for points in (1, 7, 8, 9, 127, 128, 130):
+            one, other = code.evaluate(v, x[:, 131 - points:])
+            assert np.array_equal(one, value[131 - points:], equal_nan=True)
+            assert np.array_equal(other, slopes[131 - points:], equal_nan=True)
+        results.append((value, slopes))
     for other in results[1:]:
         for mine, theirs in zip(results[0], other, strict=True):
             size = np.maximum(np.abs(theirs), 1e-3*np.max(np.abs(theirs), axis=0, initial=0.))

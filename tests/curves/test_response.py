@@ -3,12 +3,12 @@ import pickle
 
 import numpy as np
 import pytest
+from instruction_sets import each_set
 from scipy.optimize import least_squares
 from scipy.stats import norm as normal
 from scipy.stats import t as student
 
 from gslfit import BatchResult, Formula, Model, Parameters, fit, fit_batch, fit_shared
-from gslfit.curves._batch import instruction_set
 from gslfit.errors import InputError, InputTypeError
 
 N, STEP = 128, 0.1
@@ -193,16 +193,8 @@ def test_rows_are_independent_and_threads_don_t_matter():
 
 
 def test_all_instruction_sets():
-    y, before, found = counts(9), instruction_set(), []
-    try:
-        for name in ("v4", "v3", "base"):
-            try:
-                instruction_set(name)
-            except InputError:
-                continue
-            found.append(fit_batch(TEXT, y, **START, **HOW, loss="poisson"))
-    finally:
-        instruction_set(before)
+    y = counts(9)
+    found = [fit_batch(TEXT, y, **START, **HOW, loss="poisson") for _ in each_set()]
     for other in found[1:]:
         for name in NAMES:
             assert np.allclose(found[0].values[name], other.values[name], rtol=0, atol=1e-6*other.stderr[name])

@@ -11,7 +11,6 @@ named SEED:ROW.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import itertools
 import math
@@ -30,6 +29,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "support")]
 
 import guess_accuracy
+from instruction_sets import each_set
 
 from fuzz.certificate import at_rounding, certified, chi_square, look, rows_of
 from fuzz.draws import draw
@@ -314,19 +314,12 @@ def of_library(seed: int, curves: int) -> Iterator[tuple[str, Callable[[], np.nd
 def compare_sets(batches: Iterable[tuple[str, Callable[[], np.ndarray]]], most: float = math.inf) -> str:
     """Return the share of rows whose success differs between instruction sets, and which these are; up to so many successes of the first.
     """
-    kept, names = instruction_set(), []
-    for name in ("v4", "v3", "base"):
-        with contextlib.suppress(ValueError):
-            names.append(instruction_set(name))
-    total, rows, lines = 0, 0, []
+    names, total, rows, lines = list(each_set()), 0, 0, []
     different: Counter = Counter()
     for title, fit in batches:
-        good = {}
-        for name in names:
-            instruction_set(name)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                good[name] = fit()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            good = {name: fit() for name in each_set()}
         rows += len(good[names[0]])
         total += int(good[names[0]].sum())
         for one, other in itertools.combinations(names, 2):
@@ -336,7 +329,6 @@ def compare_sets(batches: Iterable[tuple[str, Callable[[], np.ndarray]]], most: 
         lines += [f"  {title}, row {k}: {', '.join(f'{name} {bool(good[name][k])}' for name in names)}" for k in unlike.tolist()]
         if total >= most:
             break
-    instruction_set(kept)
     shares = ", ".join(f"{pair} {count} ({count/rows:.2e})" for pair, count in different.items())
     return "\n".join([f"{rows} rows, {total} successes by {names[0]}; success differs in {shares}", *lines])
 
